@@ -1,0 +1,139 @@
+//! One error type for the whole program: what happened, what was not lost, what to do.
+//!
+//! Every failure a user can meet ends here. [`Kind`] says whose turn it is and fixes the exit code,
+//! so that a supervisor can tell "restart me" from "a person must look".
+
+use std::fmt;
+
+/// Whose turn it is to act; each kind has its own exit code.
+///
+/// | kind | exit code | a restart helps |
+/// |---|---|---|
+/// | [`Kind::Config`] | 2 | no: a setting is wrong |
+/// | [`Kind::Data`] | 3 | no: a record can't be decoded, or the table does not fit |
+/// | [`Kind::External`] | 4 | yes, once the service answers again |
+/// | [`Kind::Fenced`] | 5 | no: a newer process runs this pipeline |
+/// | [`Kind::Diverged`] | 6 | no: table or topic are not what the marker says |
+/// | [`Kind::Internal`] | 70 | perhaps: a defect of calve |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A setting is missing, unknown or contradicts another one.
+    Config,
+    /// Data does not fit: an undecodable record, an incompatible table schema.
+    Data,
+    /// Kafka, the catalog or the warehouse did not do what was asked.
+    External,
+    /// Another process has claimed a higher generation of this pipeline.
+    Fenced,
+    /// The table or the topic were changed under the pipeline (rollback, recreation, lost offsets).
+    Diverged,
+    /// A defect in calve itself.
+    Internal,
+}
+
+impl Kind {
+    /// The process exit code for this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Config => 2,
+            Kind::Data => 3,
+            Kind::External => 4,
+            Kind::Fenced => 5,
+            Kind::Diverged => 6,
+            Kind::Internal => 70,
+        }
+    }
+}
+
+/// An error with its remedy.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    advice: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The result of everything that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            advice: None,
+            source: None,
+        }
+    }
+
+    /// A wrong or missing setting.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    /// Data that does not fit.
+    pub fn data(message: impl Into<String>) -> Self {
+        Self::new(Kind::Data, message)
+    }
+
+    /// A service that failed.
+    pub fn external(message: impl Into<String>) -> Self {
+        Self::new(Kind::External, message)
+    }
+
+    /// This process is a zombie.
+    pub fn fenced(message: impl Into<String>) -> Self {
+        Self::new(Kind::Fenced, message)
+    }
+
+    /// Table or topic are not what the marker says.
+    pub fn diverged(message: impl Into<String>) -> Self {
+        Self::new(Kind::Diverged, message)
+    }
+
+    /// A defect of calve.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, message)
+    }
+
+    /// Adds what to do about it: a command, a setting, a place to look.
+    #[must_use]
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// Adds the underlying cause.
+    #[must_use]
+    pub fn caused_by(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whose turn it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// `message`, then `: cause` for each cause that adds something, then the advice on its own line.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let mut cause = self.source.as_deref().map(|s| s as &dyn std::error::Error);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        if let Some(advice) = &self.advice {
+            write!(f, "\n  → {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
