@@ -1,5 +1,8 @@
+//! Placeholder.
+
 #![deny(missing_docs)]
 
+pub mod config;
 pub mod error;
 pub mod messages;
 pub mod offsets;
