@@ -1,6 +1,8 @@
+//! Streams Kafka topics into Apache Iceberg tables, each record exactly once.
 #![deny(missing_docs)]
 
 pub mod error;
+pub mod format;
 pub mod messages;
 pub mod offsets;
 pub mod time;
