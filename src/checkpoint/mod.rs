@@ -8,6 +8,7 @@
 
 pub mod coordinator;
 pub mod decisions;
+pub mod marker;
 pub mod pace;
 
 use serde::{Deserialize, Serialize};
