@@ -1,6 +1,6 @@
 //! What every Kafka client of calve is configured with, and where librdkafka's log lines go.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -29,7 +29,10 @@ pub(super) fn client_config(kafka: &Kafka, client_id: &str) -> ClientConfig {
         config.set(name, value);
     }
     config
-        .set("bootstrap.servers", kafka.brokers.as_deref().unwrap_or_default())
+        .set(
+            "bootstrap.servers",
+            kafka.brokers.as_deref().unwrap_or_default(),
+        )
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
@@ -87,6 +90,3 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
-
-/// A context can be asked about after the client took it.
-pub(super) type SharedContext = Arc<Context>;
