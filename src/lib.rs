@@ -1,8 +1,5 @@
-//! Placeholder.
-
 #![deny(missing_docs)]
 
-pub mod config;
 pub mod error;
 pub mod messages;
 pub mod offsets;

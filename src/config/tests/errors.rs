@@ -130,6 +130,8 @@ fn explain_gives_the_paragraph_of_the_defaults() {
         "{text}"
     );
     assert!(text.ends_with("\nbatch.timeout = \"10s\""), "{text}");
+    assert_eq!(explain("BATCH_TIMEOUT_SECONDS").unwrap(), text);
+    assert_eq!(explain("CALVE_BATCH_TIMEOUT").unwrap(), text);
     let text = explain("kafka.ssl.ca.location").unwrap();
     assert!(text.contains("Any other property of librdkafka"), "{text}");
     let error = explain("batch.timeot").unwrap_err().to_string();

@@ -85,7 +85,9 @@ fn limits_hold_at_both_ends() {
     Setup::new().flag("checkpoint.max-concurrent", "1").load();
     let error = Setup::new().flag("checkpoint.max-concurrent", "2").error();
     assert!(error.ends_with("expected 1"), "{error}");
-    for port in ["0", "65536"] {
+    let free = Setup::new().env("PROMETHEUS_PORT", "0").load();
+    assert_eq!(free.metrics.prometheus_port, Some(0));
+    for port in ["-1", "65536"] {
         Setup::new().flag("metrics.prometheus-port", port).error();
     }
 }
