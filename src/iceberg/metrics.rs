@@ -173,7 +173,11 @@ fn collect(
 /// The NaNs of a floating-point column; nothing for others.
 fn nans_at(column: &ArrayRef, path: &[usize], primitive: &PrimitiveType) -> Option<u64> {
     match path {
-        [index, rest @ ..] => nans_at(column.as_struct_opt()?.columns().get(*index)?, rest, primitive),
+        [index, rest @ ..] => nans_at(
+            column.as_struct_opt()?.columns().get(*index)?,
+            rest,
+            primitive,
+        ),
         [] => match primitive {
             PrimitiveType::Float => nans::<Float32Type>(column, |v| v.is_nan()),
             PrimitiveType::Double => nans::<Float64Type>(column, |v| v.is_nan()),
@@ -214,10 +218,12 @@ impl Bounds {
     fn extend(self, leaf: &Leaf, statistics: Option<&Statistics>, all_null: bool) -> Self {
         let float = matches!(leaf.primitive, PrimitiveType::Float | PrimitiveType::Double);
         let found = match statistics {
-            Some(statistics) if statistics.min_bytes_opt().is_some() => {
-                datum(leaf, statistics, Statistics::min_bytes_opt)
-                    .zip(datum(leaf, statistics, Statistics::max_bytes_opt))
-            }
+            Some(statistics) if statistics.min_bytes_opt().is_some() => datum(
+                leaf,
+                statistics,
+                Statistics::min_bytes_opt,
+            )
+            .zip(datum(leaf, statistics, Statistics::max_bytes_opt)),
             Some(_) if float => return self,
             _ if all_null => return self,
             _ => None,
@@ -262,7 +268,9 @@ fn shortened(min: Datum, max: Datum, mode: MetricsMode) -> (Option<Datum>, Optio
         MetricsMode::Counts | MetricsMode::None => return (None, None),
     };
     let lower = match min.literal() {
-        PrimitiveLiteral::String(text) => Datum::string(text.chars().take(length).collect::<String>()),
+        PrimitiveLiteral::String(text) => {
+            Datum::string(text.chars().take(length).collect::<String>())
+        }
         PrimitiveLiteral::Binary(bytes) if *min.data_type() == PrimitiveType::Binary => {
             Datum::binary(bytes.iter().copied().take(length))
         }

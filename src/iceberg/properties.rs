@@ -164,7 +164,11 @@ impl<'a> Properties<'a> {
         let unsigned = |default: u32| level.map_or(Some(default), |level| level.try_into().ok());
         let wrong_level = || {
             let level = level.unwrap_or_default().to_string();
-            self.wrong(COMPRESSION_LEVEL, &level, &format!("is no level of {codec}"))
+            self.wrong(
+                COMPRESSION_LEVEL,
+                &level,
+                &format!("is no level of {codec}"),
+            )
         };
         match codec.to_ascii_lowercase().as_str() {
             "zstd" => ZstdLevel::try_new(level.unwrap_or(ZSTD_LEVEL_DEFAULT))

@@ -72,7 +72,9 @@ impl WarehouseStorage {
             }
             other => Err(Error::new(
                 ErrorKind::FeatureUnsupported,
-                format!("{other}:// storage is not supported ({path}): use file://, s3:// or s3a://"),
+                format!(
+                    "{other}:// storage is not supported ({path}): use file://, s3:// or s3a://"
+                ),
             )),
         }
     }

@@ -223,7 +223,11 @@ pub fn type_name(of: &Type) -> String {
     match of {
         Type::Primitive(primitive) => primitive.to_string(),
         Type::List(list) => format!("list<{}>", nested(&list.element_field)),
-        Type::Map(map) => format!("map<{}, {}>", nested(&map.key_field), nested(&map.value_field)),
+        Type::Map(map) => format!(
+            "map<{}, {}>",
+            nested(&map.key_field),
+            nested(&map.value_field)
+        ),
         Type::Struct(fields) => {
             let fields: Vec<_> = fields
                 .fields()

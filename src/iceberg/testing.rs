@@ -9,8 +9,8 @@ use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use iceberg::spec::{
-    NestedField, PrimitiveType, Schema, SnapshotReference, SnapshotRetention,
-    TableMetadataBuilder, Type,
+    NestedField, PrimitiveType, Schema, SnapshotReference, SnapshotRetention, TableMetadataBuilder,
+    Type,
 };
 use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
@@ -22,9 +22,14 @@ use crate::time::{Epoch, Generation};
 
 pub const PIPELINE: &str = "ingest";
 
+/// For commits that shall be proved in the end.
+pub const PATIENT: Duration = Duration::from_secs(30);
+/// For commits that shall end in an unknown outcome.
+pub const IMPATIENT: Duration = Duration::from_secs(1);
+
 /// A warehouse with a SQLite catalog, gone when dropped.
 pub struct World {
-    pub dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     pub catalog: Arc<dyn Catalog>,
     pub ident: TableIdent,
 }
@@ -83,7 +88,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let catalog = open_catalog(&catalog_options(&dir)).await.unwrap();
         Self {
-            dir,
+            _dir: dir,
             catalog,
             ident: TableIdent::from_strs(["db", "events"]).unwrap(),
         }
@@ -100,18 +105,21 @@ impl World {
     }
 
     pub async fn observe(&self) -> crate::Result<Observation> {
-        observe(Arc::clone(&self.catalog), &self.ident).await
+        observe(Arc::clone(&self.catalog), &self.ident, PATIENT).await
     }
 
     /// Starts a process: observes and claims.
     pub async fn start(&self) -> Committer {
-        self.start_with(Arc::clone(&self.catalog)).await
+        self.start_with(Arc::clone(&self.catalog), PATIENT).await
     }
 
     /// The same, through a catalog that may fail.
-    pub async fn start_with(&self, catalog: Arc<dyn Catalog>) -> Committer {
-        let observation = observe(catalog, &self.ident).await.unwrap();
-        Committer::claim(observation, &offsets(0), None).await.unwrap().0
+    pub async fn start_with(&self, catalog: Arc<dyn Catalog>, patience: Duration) -> Committer {
+        let observation = observe(catalog, &self.ident, patience).await.unwrap();
+        Committer::claim(observation, &offsets(0), None)
+            .await
+            .unwrap()
+            .0
     }
 
     /// Writes rows `from..to` into a staged file.
@@ -134,16 +142,27 @@ impl World {
 
     /// Another program appends rows, without a marker.
     pub async fn foreign_append(&self, from: i64, to: i64) {
-        foreign_append(self.catalog.as_ref(), &self.ident, &self.stage(0, from, to).await).await;
+        foreign_append(
+            self.catalog.as_ref(),
+            &self.ident,
+            &self.stage(0, from, to).await,
+        )
+        .await;
     }
 
     /// What an operator's tools do to the metadata.
     pub async fn rewrite(&self, change: impl FnOnce(TableMetadataBuilder) -> TableMetadataBuilder) {
         let table = self.table().await;
         let location = table.metadata_location().unwrap().to_owned();
-        let builder = table.metadata().clone().into_builder(Some(location.clone()));
+        let builder = table
+            .metadata()
+            .clone()
+            .into_builder(Some(location.clone()));
         let metadata = change(builder).build().unwrap().metadata;
-        let next = location.parse::<MetadataLocation>().unwrap().with_next_version();
+        let next = location
+            .parse::<MetadataLocation>()
+            .unwrap()
+            .with_next_version();
         metadata.write_to(table.file_io(), &next).await.unwrap();
         self.catalog.drop_table(&self.ident).await.unwrap();
         self.catalog
@@ -183,7 +202,11 @@ impl World {
         let rows = scan(&table).await;
         let files = files(&table).await;
         let paths: BTreeSet<_> = files.iter().map(|(path, _)| path).collect();
-        assert_eq!(paths.len(), files.len(), "a file is in the table twice: {files:?}");
+        assert_eq!(
+            paths.len(),
+            files.len(),
+            "a file is in the table twice: {files:?}"
+        );
         let told: u64 = files.iter().map(|(_, rows)| rows).sum();
         assert_eq!(told, rows.len() as u64, "manifests and scan disagree");
         let distinct: BTreeSet<_> = rows.iter().collect();
@@ -201,9 +224,13 @@ impl World {
     }
 }
 
-pub async fn observe(catalog: Arc<dyn Catalog>, ident: &TableIdent) -> crate::Result<Observation> {
+async fn observe(
+    catalog: Arc<dyn Catalog>,
+    ident: &TableIdent,
+    patience: Duration,
+) -> crate::Result<Observation> {
     let observation = Committer::observe(catalog, ident.clone(), PIPELINE).await?;
-    Ok(observation.with_patience(Duration::from_millis(300)))
+    Ok(observation.with_patience(patience))
 }
 
 pub async fn foreign_append(catalog: &dyn Catalog, ident: &TableIdent, files: &[StagedFile]) {
@@ -245,11 +272,24 @@ pub fn offsets(next: i64) -> Offsets {
 
 /// The ids a scan finds.
 pub async fn scan(table: &Table) -> Vec<i64> {
-    let stream = table.scan().select(["id"]).build().unwrap().to_arrow().await.unwrap();
+    let stream = table
+        .scan()
+        .select(["id"])
+        .build()
+        .unwrap()
+        .to_arrow()
+        .await
+        .unwrap();
     let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
     batches
         .iter()
-        .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .values()
+                .to_vec()
+        })
         .collect()
 }
 
@@ -261,7 +301,12 @@ pub async fn files(table: &Table) -> Vec<(String, u64)> {
     };
     let list = table.manifest_list_reader(snapshot).load().await.unwrap();
     for manifest in list.entries() {
-        for entry in manifest.load_manifest(table.file_io()).await.unwrap().entries() {
+        for entry in manifest
+            .load_manifest(table.file_io())
+            .await
+            .unwrap()
+            .entries()
+        {
             if entry.is_alive() {
                 let file = entry.data_file();
                 files.push((file.file_path().to_owned(), file.record_count()));

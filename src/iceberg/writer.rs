@@ -85,11 +85,8 @@ impl TableWriter {
     pub fn new(table: &Table, options: WriterOptions) -> Result<Self> {
         let metadata = table.metadata();
         let unfit = |error: iceberg::Error| {
-            Error::data(format!(
-                "table {} can't be written",
-                table.identifier()
-            ))
-            .caused_by(error.to_string())
+            Error::data(format!("table {} can't be written", table.identifier()))
+                .caused_by(error.to_string())
         };
         let schema = metadata.current_schema();
         let spec = metadata.default_partition_spec();
@@ -175,7 +172,10 @@ impl TableWriter {
     }
 
     fn bytes_buffered(&self) -> usize {
-        self.open.iter().map(|open| open.file.bytes_buffered()).sum()
+        self.open
+            .iter()
+            .map(|open| open.file.bytes_buffered())
+            .sum()
     }
 
     /// The batch under the table's own schema, whose metadata carries the field ids.
@@ -184,7 +184,11 @@ impl TableWriter {
             return Ok(batch);
         }
         let names = |schema: &SchemaRef| {
-            schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>()
+            schema
+                .fields()
+                .iter()
+                .map(|f| f.name().clone())
+                .collect::<Vec<_>>()
         };
         let wrong = || {
             Error::internal(format!(
@@ -315,7 +319,9 @@ fn partition_path(partition: &PartitionKey) -> String {
         .zip(types.fields())
         .zip(partition.data().fields())
         .map(|((field, of), value)| {
-            let value = field.transform.to_human_string(&of.field_type, value.as_ref());
+            let value = field
+                .transform
+                .to_human_string(&of.field_type, value.as_ref());
             names::partition_folder(&field.name, &value) + "/"
         })
         .collect()

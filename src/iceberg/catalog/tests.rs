@@ -32,15 +32,25 @@ async fn a_sqlite_catalog_is_made_with_its_folders_and_opened_again_under_both_s
     let dir = tempfile::tempdir().unwrap();
     let path = format!("{}/new #1/100%/catalog.db", dir.path().display());
     let namespace = NamespaceIdent::new("n".into());
-    let one = open_catalog(&options(CatalogKind::Sql, &format!("sqlite://{path}"), "/w"))
+    let one = open_catalog(&options(
+        CatalogKind::Sql,
+        &format!("sqlite://{path}"),
+        "/w",
+    ))
+    .await
+    .unwrap();
+    one.create_namespace(&namespace, HashMap::new())
         .await
         .unwrap();
-    one.create_namespace(&namespace, HashMap::new()).await.unwrap();
     assert!(Path::new(&path).is_file());
 
-    let two = open_catalog(&options(CatalogKind::Sql, &format!("sqlite:///{path}"), "/w"))
-        .await
-        .unwrap();
+    let two = open_catalog(&options(
+        CatalogKind::Sql,
+        &format!("sqlite:///{path}"),
+        "/w",
+    ))
+    .await
+    .unwrap();
     assert!(two.namespace_exists(&namespace).await.unwrap());
 }
 
@@ -58,9 +68,15 @@ async fn a_relative_path_is_refused_with_advice() {
 #[tokio::test]
 async fn a_uri_of_the_other_kind_is_refused_by_name() {
     let error = refused(options(CatalogKind::Sql, "http://localhost:1", "/w")).await;
-    assert!(error.to_string().contains("iceberg.catalog.type to rest"), "{error}");
+    assert!(
+        error.to_string().contains("iceberg.catalog.type to rest"),
+        "{error}"
+    );
     let error = refused(options(CatalogKind::Rest, "sqlite:///x.db", "/w")).await;
-    assert!(error.to_string().contains("iceberg.catalog.type to sql"), "{error}");
+    assert!(
+        error.to_string().contains("iceberg.catalog.type to sql"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -97,7 +113,10 @@ async fn a_catalog_that_is_down_is_named_and_its_password_is_not() {
         let error = refused(options(kind, uri, "/w")).await;
         let text = format!("{error} {error:?}");
         assert_eq!(error.kind(), Kind::External, "{text}");
-        assert!(text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
+        assert!(
+            text.contains("127.0.0.1:1") && text.contains("refused"),
+            "{text}"
+        );
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
@@ -140,7 +159,10 @@ async fn expiring_catalog() -> String {
             let request = String::from_utf8_lossy(&request[..length]).to_lowercase();
             let (status, body) = if request.contains("/oauth/tokens") {
                 issued += 1;
-                ("200 OK", format!(r#"{{"access_token":"t{issued}","token_type":"bearer"}}"#))
+                (
+                    "200 OK",
+                    format!(r#"{{"access_token":"t{issued}","token_type":"bearer"}}"#),
+                )
             } else if request.contains("/v1/config") {
                 ("200 OK", r#"{"defaults":{},"overrides":{}}"#.to_owned())
             } else if request.contains("bearer t1") {

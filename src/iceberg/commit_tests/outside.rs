@@ -20,8 +20,14 @@ fn fatal(result: Result<Committed, CommitFailure>) -> Error {
 async fn two_epochs() -> (World, Committer, Committed) {
     let world = World::new().await;
     let mut committer = world.start().await;
-    let first = committer.commit(world.staged(1, 0, 10).await).await.unwrap();
-    committer.commit(world.staged(2, 10, 20).await).await.unwrap();
+    let first = committer
+        .commit(world.staged(1, 0, 10).await)
+        .await
+        .unwrap();
+    committer
+        .commit(world.staged(2, 10, 20).await)
+        .await
+        .unwrap();
     (world, committer, first)
 }
 
@@ -54,7 +60,9 @@ async fn a_rollback_is_detected_even_after_foreign_appends_and_the_expiry_of_wha
         .filter(|id| !keep.contains(&Some(*id)))
         .collect();
     assert!(!cut_off.is_empty());
-    world.rewrite(|builder| builder.remove_snapshots(&cut_off)).await;
+    world
+        .rewrite(|builder| builder.remove_snapshots(&cut_off))
+        .await;
 
     let error = fatal(committer.commit(world.staged(3, 20, 30).await).await);
     assert!(error.to_string().contains("rolled back"), "{error}");
@@ -65,10 +73,18 @@ async fn a_rollback_is_detected_even_after_foreign_appends_and_the_expiry_of_wha
 #[tokio::test]
 async fn a_rollback_that_was_undone_is_forgotten() {
     let (world, mut committer, first) = two_epochs().await;
-    let current = world.table().await.metadata().current_snapshot_id().unwrap();
+    let current = world
+        .table()
+        .await
+        .metadata()
+        .current_snapshot_id()
+        .unwrap();
     world.roll_back_to(first.snapshot_id.unwrap()).await;
     world.roll_back_to(current).await;
-    committer.commit(world.staged(3, 20, 30).await).await.unwrap();
+    committer
+        .commit(world.staged(3, 20, 30).await)
+        .await
+        .unwrap();
     world.assert_holds(30).await;
 }
 
@@ -80,7 +96,10 @@ async fn the_expiry_of_the_markers_snapshot_is_not_taken_for_a_rollback() {
     assert_eq!(world.snapshots().await, 1);
     let observation = world.observe().await.unwrap();
     assert_eq!(observation.marker().unwrap().next, offsets(20));
-    committer.commit(world.staged(3, 20, 30).await).await.unwrap();
+    committer
+        .commit(world.staged(3, 20, 30).await)
+        .await
+        .unwrap();
     assert_eq!(world.ids().await.len(), 35);
     world.expire().await;
     let restarted = world.start().await;
@@ -121,21 +140,30 @@ async fn a_marker_property_that_was_removed_or_set_back_stops_the_pipeline() {
     let (world, mut committer, _) = two_epochs().await;
     let key = marker_key(PIPELINE);
     let second = world.table().await.metadata().properties()[&key].clone();
-    committer.commit(world.staged(3, 20, 30).await).await.unwrap();
+    committer
+        .commit(world.staged(3, 20, 30).await)
+        .await
+        .unwrap();
 
     let set = |value: String| HashMap::from([(key.clone(), value)]);
-    world.rewrite(|b| b.set_properties(set(second)).unwrap()).await;
+    world
+        .rewrite(|b| b.set_properties(set(second)).unwrap())
+        .await;
     let error = fatal(committer.commit(world.staged(4, 30, 40).await).await);
     assert!(error.to_string().contains("set back"), "{error}");
     assert!(world.observe().await.is_err());
 
-    world.rewrite(|b| b.remove_properties(&[key.clone()]).unwrap()).await;
+    world
+        .rewrite(|b| b.remove_properties(&[key.clone()]).unwrap())
+        .await;
     let error = fatal(committer.commit(world.staged(4, 30, 40).await).await);
     assert!(error.to_string().contains("removed"), "{error}");
     let error = world.observe().await.unwrap_err();
     assert!(error.to_string().contains("removed"), "{error}");
 
-    world.rewrite(|b| b.set_properties(set("{".into())).unwrap()).await;
+    world
+        .rewrite(|b| b.set_properties(set("{".into())).unwrap())
+        .await;
     let error = fatal(committer.commit(world.staged(4, 30, 40).await).await);
     assert!(error.to_string().contains("can't be read"), "{error}");
     world.assert_holds(30).await;
@@ -152,7 +180,9 @@ async fn a_schema_change_in_between_does_no_harm() {
         ])
         .build()
         .unwrap();
-    world.rewrite(|b| b.add_current_schema(wider).unwrap()).await;
+    world
+        .rewrite(|b| b.add_current_schema(wider).unwrap())
+        .await;
     committer.commit(in_hand).await.unwrap();
     world.assert_holds(30).await;
 }
@@ -165,12 +195,17 @@ async fn a_new_partition_spec_in_between_is_refused_by_name_and_a_restart_goes_o
         .add_partition_field(1, "id_bucket", Transform::Bucket(4))
         .unwrap()
         .build();
-    world.rewrite(|b| b.add_default_partition_spec(spec).unwrap()).await;
+    world
+        .rewrite(|b| b.add_default_partition_spec(spec).unwrap())
+        .await;
     let error = fatal(committer.commit(in_hand).await);
     assert_eq!(error.kind(), Kind::Data);
     assert!(error.to_string().contains("spec 1"), "{error}");
 
     let mut restarted = world.start().await;
-    restarted.commit(world.staged(3, 20, 30).await).await.unwrap();
+    restarted
+        .commit(world.staged(3, 20, 30).await)
+        .await
+        .unwrap();
     world.assert_holds(30).await;
 }

@@ -39,7 +39,10 @@ async fn a_restart_carries_the_marker_forward_under_the_next_generation() {
     let (before, after) = (first.marker(), second.marker());
     assert_eq!(after.rank(), (Generation(2), Epoch(5)));
     assert_eq!(after.parent.as_ref(), Some(&before.id));
-    assert_eq!((&after.next, &after.state_snapshot), (&before.next, &before.state_snapshot));
+    assert_eq!(
+        (&after.next, &after.state_snapshot),
+        (&before.next, &before.state_snapshot)
+    );
     world.assert_holds(10).await;
 }
 
@@ -58,7 +61,10 @@ async fn a_zombie_is_fenced_and_what_it_still_holds_does_not_land() {
     assert!(error.to_string().contains("generation 2"), "{error}");
     world.assert_holds(10).await;
 
-    successor.commit(world.staged(2, 10, 20).await).await.unwrap();
+    successor
+        .commit(world.staged(2, 10, 20).await)
+        .await
+        .unwrap();
     world.assert_holds(20).await;
 }
 
@@ -66,15 +72,26 @@ async fn a_zombie_is_fenced_and_what_it_still_holds_does_not_land() {
 async fn a_zombies_swap_that_is_in_flight_during_the_takeover_is_void() {
     let world = World::new().await;
     let faulty = Faulty::new(&world.catalog, []);
-    let mut zombie = world.start_with(faulty.clone()).await;
-    faulty.script([Swap::Late].into_iter().chain((0..20).map(|_| Swap::Dropped)));
+    let mut zombie = world.start_with(faulty.clone(), IMPATIENT).await;
+    faulty.script(
+        [Swap::Late]
+            .into_iter()
+            .chain((0..20).map(|_| Swap::Dropped)),
+    );
     assert!(matches!(
         zombie.commit(world.staged(1, 0, 10).await).await,
         Err(CommitFailure::Unknown(_))
     ));
     let mut successor = world.start().await;
-    assert_eq!(faulty.deliver().await, [false], "the claim is a snapshot, so the swap fails");
-    successor.commit(world.staged(1, 0, 10).await).await.unwrap();
+    assert_eq!(
+        faulty.deliver().await,
+        [false],
+        "the claim is a snapshot, so the swap fails"
+    );
+    successor
+        .commit(world.staged(1, 0, 10).await)
+        .await
+        .unwrap();
     world.assert_holds(10).await;
 }
 
@@ -91,7 +108,10 @@ async fn of_two_starts_that_saw_the_same_table_each_gets_a_generation_of_its_own
     let mut claimed = [one.unwrap(), two.unwrap()];
     claimed.sort_by_key(|(_, marker)| marker.generation);
     let [(mut loser, lost), (mut winner, won)] = claimed;
-    assert_eq!((lost.generation, won.generation), (Generation(1), Generation(2)));
+    assert_eq!(
+        (lost.generation, won.generation),
+        (Generation(1), Generation(2))
+    );
     assert_eq!(won.parent, Some(lost.id));
 
     assert!(loser.commit(world.staged(1, 0, 10).await).await.is_err());
@@ -105,7 +125,9 @@ async fn a_start_that_was_overtaken_by_a_commit_goes_on_from_that_commit() {
     let mut old = world.start().await;
     let observation = world.observe().await.unwrap();
     old.commit(world.staged(1, 0, 10).await).await.unwrap();
-    let (_, marker) = Committer::claim(observation, &offsets(0), None).await.unwrap();
+    let (_, marker) = Committer::claim(observation, &offsets(0), None)
+        .await
+        .unwrap();
     assert_eq!(marker.next, offsets(10), "its rows are not read again");
     assert_eq!(marker.rank(), (Generation(2), Epoch(1)));
 }
@@ -114,7 +136,7 @@ async fn a_start_that_was_overtaken_by_a_commit_goes_on_from_that_commit() {
 async fn a_claim_whose_answer_is_lost_is_found_to_have_landed() {
     let world = World::new().await;
     let faulty = Faulty::new(&world.catalog, [Swap::AnswerLost]);
-    let committer = world.start_with(faulty.clone()).await;
+    let committer = world.start_with(faulty.clone(), PATIENT).await;
     assert_eq!(committer.marker().generation, Generation(1));
     assert_eq!((faulty.seen(), world.snapshots().await), (1, 1));
 }
@@ -136,7 +158,9 @@ async fn partitions_that_the_marker_does_not_know_begin_where_the_start_says() {
 async fn offsets_of_another_kafka_cluster_are_not_resumed_from() {
     let world = World::new().await;
     let observation = world.observe().await.unwrap();
-    Committer::claim(observation, &offsets(0), Some("one")).await.unwrap();
+    Committer::claim(observation, &offsets(0), Some("one"))
+        .await
+        .unwrap();
     let observation = world.observe().await.unwrap();
     let error = Committer::claim(observation, &offsets(0), Some("two"))
         .await

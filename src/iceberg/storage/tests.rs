@@ -32,7 +32,11 @@ async fn a_local_file_is_written_and_read_back_under_each_spelling() {
         .write(Bytes::from_static(b"rows"))
         .await
         .unwrap();
-    for spelling in [plain.clone(), format!("file:{plain}"), format!("file://{plain}")] {
+    for spelling in [
+        plain.clone(),
+        format!("file:{plain}"),
+        format!("file://{plain}"),
+    ] {
         let read = io.new_input(&spelling).unwrap().read().await.unwrap();
         assert_eq!(read, Bytes::from_static(b"rows"), "{spelling}");
     }
@@ -44,7 +48,10 @@ fn s3_paths_of_either_scheme_are_accepted_and_others_are_refused_with_advice() {
     assert!(io.new_output("s3://bucket/key").is_ok());
     assert!(io.new_output("s3a://bucket/key").is_ok());
     let error = io.new_output("gs://bucket/key").unwrap_err().to_string();
-    assert!(error.contains("gs://") && error.contains("s3a://"), "{error}");
+    assert!(
+        error.contains("gs://") && error.contains("s3a://"),
+        "{error}"
+    );
 }
 
 #[test]
