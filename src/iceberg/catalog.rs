@@ -77,9 +77,9 @@ pub struct CatalogOptions {
     pub s3: S3Options,
 }
 
-/// How long to wait for a connection to a REST catalog.
+/// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for its answer; the library would wait for ever.
+/// How long to wait for a REST catalog's answer; the library would wait for ever.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A catalog is asked one thing at a time, by a few tasks.
 const POOL_CONNECTIONS_MAX: &str = "4";
@@ -100,6 +100,7 @@ async fn open_sql(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
     let (uri, bind_style) = if let Some(rest) = uri.strip_prefix("sqlite:") {
         (prepare_sqlite(rest).await?, SqlBindStyle::QMark)
     } else if uri.starts_with("postgres://") || uri.starts_with("postgresql://") {
+        check_postgres(options).await?;
         (uri.clone(), SqlBindStyle::DollarNumeric)
     } else {
         return Err(Error::config(format!(
@@ -128,6 +129,19 @@ async fn open_sql(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
         Err(_) => open().await.map_err(|error| unopened(options, &error))?,
     };
     Ok(Arc::new(catalog))
+}
+
+/// Connects once. The catalog's pool would try for half a minute, and then not say why it failed.
+async fn check_postgres(options: &CatalogOptions) -> Result<()> {
+    let connecting = sqlx::PgConnection::connect(&options.uri);
+    let cause = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(Ok(connection)) => return connection.close().await.or(Ok(())),
+        Ok(Err(error)) => error.to_string(),
+        Err(_elapsed) => format!("no answer within {CONNECT_TIMEOUT:?}"),
+    };
+    Err(Error::external(unopened_message(options))
+        .caused_by(cause)
+        .advice("check that the database is up, and the user and password in iceberg.catalog.uri"))
 }
 
 /// Makes the file and its folders, if missing; returns the URL as the driver wants it.
@@ -289,14 +303,12 @@ fn storage_props(options: &CatalogOptions) -> HashMap<String, String> {
 }
 
 fn unopened(options: &CatalogOptions, error: &iceberg::Error) -> Error {
-    failure::external(
-        format!(
-            "the catalog {} at {} can't be opened",
-            options.name,
-            masked(&options.uri)
-        ),
-        error,
-    )
+    failure::external(unopened_message(options), error)
+}
+
+fn unopened_message(options: &CatalogOptions) -> String {
+    let CatalogOptions { name, uri, .. } = options;
+    format!("the catalog {name} at {} can't be opened", masked(uri))
 }
 
 /// A URI without the secrets it may hold: user and password, and parameters.

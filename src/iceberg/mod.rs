@@ -38,6 +38,11 @@ mod storage;
 mod table;
 mod writer;
 
+#[cfg(test)]
+mod commit_tests;
+#[cfg(test)]
+mod testing;
+
 pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
 pub use commit::{CommitOptions, CommitStaged};
 pub use committer::{Committed, Committer, Observation, Staged};

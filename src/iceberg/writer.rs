@@ -269,7 +269,15 @@ impl TableWriter {
 
     async fn finish(&mut self, open: OpenFile) -> Result<()> {
         let spec_id = open.partition.spec().spec_id();
-        let (mut builder, bytes) = open.file.finish().await?;
+        let path = open.file.path().to_owned();
+        let (mut builder, bytes) = match open.file.finish().await {
+            Ok(finished) => finished,
+            Err(error) => {
+                // Best effort: without a footer nobody can read it anyway.
+                let _ = self.table.file_io().delete(&path).await;
+                return Err(error);
+            }
+        };
         let file = builder
             .partition(open.partition.data().clone())
             .partition_spec_id(spec_id)
