@@ -1,0 +1,115 @@
+//! Back-pressure: how much a worker may hold between Kafka and the table.
+//!
+//! Timely's channels are unbounded, so the source is the only valve. Two limits bound a worker:
+//!
+//! * **in flight**: bytes of messages read and not yet encoded. Each batch carries a [`Charge`]; when
+//!   the last holder drops it, the bytes are free again and the source is woken. Crediting when the
+//!   *writer has encoded* them, not when the epoch ends, is what keeps a long epoch from
+//!   deadlocking on its own budget.
+//! * **uncommitted**: bytes of staged files whose commit is not proved. They are on disk or in the
+//!   object store, not in memory; the limit bounds what a dead catalog may pile up there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use prometheus_client::metrics::gauge::Gauge;
+use timely::scheduling::Activator;
+
+use crate::time::Epoch;
+
+/// One worker's account. Cheap to clone; all clones are the same account.
+#[derive(Clone, Debug)]
+pub struct Budget(Rc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    in_flight_max: u64,
+    in_flight: Cell<u64>,
+    uncommitted_max: u64,
+    uncommitted: RefCell<BTreeMap<Epoch, u64>>,
+    /// Woken when the budget goes from exhausted to free.
+    source: RefCell<Option<Activator>>,
+    gauge: Gauge,
+}
+
+/// Bytes in flight, given back when dropped.
+#[derive(Debug)]
+pub struct Charge {
+    account: Rc<Account>,
+    bytes: u64,
+}
+
+impl Budget {
+    /// An account with nothing on it. Both limits are in bytes.
+    pub fn new(in_flight_max: u64, uncommitted_max: u64, gauge: Gauge) -> Self {
+        Self(Rc::new(Account {
+            in_flight_max,
+            in_flight: Cell::new(0),
+            uncommitted_max,
+            uncommitted: RefCell::default(),
+            source: RefCell::default(),
+            gauge,
+        }))
+    }
+
+    /// Names the operator that waits for room.
+    pub fn wake(&self, source: Activator) {
+        *self.0.source.borrow_mut() = Some(source);
+    }
+
+    /// True while the source may read more. The check comes before the read, so the limit can be
+    /// passed by one batch; a message larger than the limit is read when nothing else is in flight.
+    pub fn has_room(&self) -> bool {
+        self.0.in_flight.get() < self.0.in_flight_max && !self.is_uncommitted_full()
+    }
+
+    /// True when so much is staged that only a commit can help.
+    pub fn is_uncommitted_full(&self) -> bool {
+        self.0.uncommitted.borrow().values().sum::<u64>() >= self.0.uncommitted_max
+    }
+
+    /// The in-flight limit in bytes.
+    pub fn in_flight_max(&self) -> u64 {
+        self.0.in_flight_max
+    }
+
+    /// Puts bytes in flight.
+    pub fn charge(&self, bytes: u64) -> Charge {
+        self.0.in_flight.set(self.0.in_flight.get() + bytes);
+        self.0.gauge.inc_by(bytes as i64);
+        Charge {
+            account: Rc::clone(&self.0),
+            bytes,
+        }
+    }
+
+    /// Records that `bytes` more are staged for `epoch`.
+    pub fn staged(&self, epoch: Epoch, bytes: u64) {
+        *self.0.uncommitted.borrow_mut().entry(epoch).or_default() += bytes;
+    }
+
+    /// Forgets what was staged up to and including `epoch`: its commit is proved.
+    pub fn committed(&self, epoch: Epoch) {
+        let mut uncommitted = self.0.uncommitted.borrow_mut();
+        *uncommitted = uncommitted.split_off(&epoch.next());
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let before = self.account.in_flight.get();
+        let after = before - self.bytes;
+        self.account.in_flight.set(after);
+        self.account.gauge.dec_by(self.bytes as i64);
+        if before >= self.account.in_flight_max
+            && after < self.account.in_flight_max
+            && let Some(source) = self.account.source.borrow().as_ref()
+        {
+            source.activate();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

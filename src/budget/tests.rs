@@ -1,0 +1,30 @@
+use super::*;
+
+fn budget() -> Budget {
+    Budget::new(100, 1000, Gauge::default())
+}
+
+#[test]
+fn bytes_in_flight_come_back_when_the_charge_is_dropped() {
+    let budget = budget();
+    let first = budget.charge(60);
+    assert!(budget.has_room());
+    let second = budget.charge(60);
+    assert!(!budget.has_room());
+    drop(first);
+    assert!(budget.has_room());
+    drop(second);
+    assert_eq!(budget.0.gauge.get(), 0);
+}
+
+#[test]
+fn staged_bytes_hold_the_source_until_their_epoch_is_committed() {
+    let budget = budget();
+    budget.staged(Epoch(3), 600);
+    budget.staged(Epoch(4), 600);
+    assert!(!budget.has_room());
+    budget.committed(Epoch(2));
+    assert!(!budget.has_room());
+    budget.committed(Epoch(3));
+    assert!(budget.has_room());
+}

@@ -1,0 +1,331 @@
+//! Every decision about a table and its markers, as pure functions over observed facts.
+//!
+//! The I/O code loads a table, reduces it to [`Observed`], asks here and obeys; it holds no second
+//! copy of a rule. There is one rule underneath, [`standing`]: which marker does this table stand
+//! at, if its two marker places agree? The three questions are asked of its answer:
+//!
+//! | question | asked | function |
+//! |---|---|---|
+//! | where does a new process begin? | once, at the start | [`decide_start`] |
+//! | may this process take the pipeline over? | on each attempt at the claim | [`decide_claim`] |
+//! | may this epoch be appended? | on each attempt at a commit, and after it | [`decide_commit`] |
+
+use std::fmt;
+
+use super::marker::{Marker, MarkerId};
+use crate::time::{Epoch, Generation};
+
+#[cfg(test)]
+mod tests;
+
+/// Where the snapshot of the property's marker is, relative to the current lineage: the snapshot
+/// that `main` names, its parent, and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It is in the lineage, and no newer marker of the pipeline is.
+    Newest,
+    /// It is in the lineage, below a newer marker of the pipeline.
+    Buried,
+    /// It is retained, but the lineage does not lead to it.
+    Detached,
+    /// It is not retained, and the lineage reaches down to before it was made: it was cut out.
+    Bypassed,
+    /// It is not retained, and neither is anything as old as it: snapshots were expired.
+    Expired,
+}
+
+/// The marker in the table property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What the property says.
+    pub marker: Marker,
+    /// Where the snapshot is that was committed with it.
+    pub snapshot: Whereabouts,
+}
+
+/// What one load of a table says about one pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The table's UUID.
+    pub table_uuid: String,
+    /// The marker in the table property, if there is one.
+    pub property: Option<Recorded>,
+    /// The newest marker in the lineage of `main`; snapshots of others are skipped.
+    pub lineage: Option<Marker>,
+}
+
+/// Why a table must not be touched. A person decides what happens next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The name leads to another table than the marker was made for.
+    Replaced {
+        /// The UUID of the marker's table.
+        expected: String,
+        /// The UUID of the table that is there.
+        found: String,
+    },
+    /// The rows of the recorded marker are no longer in the table.
+    RolledBack {
+        /// The marker whose rows are gone.
+        recorded: Box<Marker>,
+        /// The marker the table stands at instead.
+        newest: Option<Box<Marker>>,
+    },
+    /// The two marker places contradict each other, or this process, in another way.
+    Diverged {
+        /// What is wrong, in words.
+        what: &'static str,
+        /// The marker in the table property.
+        recorded: Option<Box<Marker>>,
+        /// The newest marker in the lineage.
+        newest: Option<Box<Marker>>,
+    },
+}
+
+impl Refusal {
+    fn rolled_back(observed: &Observed, recorded: &Marker) -> Self {
+        Self::RolledBack {
+            recorded: Box::new(recorded.clone()),
+            newest: observed.lineage.clone().map(Box::new),
+        }
+    }
+
+    fn diverged(observed: &Observed, what: &'static str) -> Self {
+        Self::Diverged {
+            what,
+            recorded: observed
+                .property
+                .as_ref()
+                .map(|recorded| Box::new(recorded.marker.clone())),
+            newest: observed.lineage.clone().map(Box::new),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or_none = |marker: &Option<Box<Marker>>| match marker {
+            Some(marker) => marker.to_string(),
+            None => "no marker".to_owned(),
+        };
+        match self {
+            Self::Replaced { expected, found } => write!(
+                f,
+                "the table was replaced: the marker was made for table {expected}, this one is {found}"
+            ),
+            Self::RolledBack { recorded, newest } => write!(
+                f,
+                "the table was rolled back: it recorded {recorded}, its history leads to {}",
+                or_none(newest)
+            ),
+            Self::Diverged {
+                what,
+                recorded,
+                newest,
+            } => write!(
+                f,
+                "the table has diverged: {what}; table property: {}; table history: {}",
+                or_none(recorded),
+                or_none(newest)
+            ),
+        }
+    }
+}
+
+/// The marker a table stands at, if its two marker places agree.
+///
+/// | property | its snapshot | newest in the lineage | answer |
+/// |---|---|---|---|
+/// | – | | – | no marker yet |
+/// | – | | M | diverged: the property was removed |
+/// | M | newest | M | M |
+/// | M | buried | N | diverged: the property was set back |
+/// | M | detached | any | rolled back |
+/// | M | bypassed | any | rolled back, and the snapshot expired since |
+/// | M | expired | – | M: only the property has survived |
+/// | M | expired | N | diverged: the property was set back |
+fn standing(observed: &Observed) -> Result<Option<&Marker>, Refusal> {
+    let Some(Recorded { marker, snapshot }) = &observed.property else {
+        return match observed.lineage {
+            None => Ok(None),
+            Some(_) => Err(Refusal::diverged(
+                observed,
+                "the marker property was removed",
+            )),
+        };
+    };
+    match (snapshot, &observed.lineage) {
+        (Whereabouts::Newest, _) | (Whereabouts::Expired, None) => Ok(Some(marker)),
+        (Whereabouts::Detached | Whereabouts::Bypassed, _) => {
+            Err(Refusal::rolled_back(observed, marker))
+        }
+        (Whereabouts::Buried, _) | (Whereabouts::Expired, Some(_)) => Err(Refusal::diverged(
+            observed,
+            "the marker property was set back to an older value",
+        )),
+    }
+}
+
+/// Where a new process begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The pipeline has never committed to this table.
+    Fresh,
+    /// It goes on from this marker.
+    Resume(Box<Marker>),
+    /// It must not begin.
+    Refuse(Refusal),
+}
+
+/// Decides where a new process begins.
+///
+/// | the table [stands](standing) at | made for this table's UUID | start |
+/// |---|---|---|
+/// | no marker | | fresh |
+/// | M | yes | resume from M |
+/// | M | no | refuse: replaced (properties were copied from another table) |
+/// | (its places disagree) | | refuse: rolled back or diverged |
+pub fn decide_start(observed: &Observed) -> Start {
+    match standing(observed) {
+        Err(refusal) => Start::Refuse(refusal),
+        Ok(None) => Start::Fresh,
+        Ok(Some(marker)) if marker.table_uuid != observed.table_uuid => {
+            Start::Refuse(Refusal::Replaced {
+                expected: marker.table_uuid.clone(),
+                found: observed.table_uuid.clone(),
+            })
+        }
+        Ok(Some(marker)) => Start::Resume(Box::new(marker.clone())),
+    }
+}
+
+/// What may be done with a table, now, by this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The table is exactly where it must be: append, if it stays so until the swap.
+    Append,
+    /// This very commit is in the table: a success, nothing may be appended.
+    AlreadyCommitted,
+    /// An earlier attempt of this process, whose outcome was unknown, has landed: leave its files
+    /// out and go on from its marker.
+    Landed(MarkerId),
+    /// Another start moved the table on since it was observed: observe again. Claims only.
+    Outrun,
+    /// A process of this higher generation has taken over: stop.
+    Fenced(Generation),
+    /// The table must not be touched: stop.
+    Refuse(Refusal),
+}
+
+/// A new process that takes a pipeline over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The marker that the claim writes.
+    pub id: MarkerId,
+    /// The table it was observed on.
+    pub table_uuid: String,
+    /// The marker it carries forward; `None` for a fresh start.
+    pub carries: Option<MarkerId>,
+}
+
+/// Decides about a claim. Every start claims the next generation, so the same table as at the
+/// start is required: of two that saw the same table, one swap wins and the other is outrun.
+///
+/// | table UUID | [`decide_start`] says | decision |
+/// |---|---|---|
+/// | differs | | refuse: replaced |
+/// | same | refuse | refuse |
+/// | same | resume from the claim's own marker | already committed |
+/// | same | what it said at the start | append |
+/// | same | something else | outrun |
+pub fn decide_claim(observed: &Observed, claim: &Claim) -> Decision {
+    if observed.table_uuid != claim.table_uuid {
+        return replaced(&claim.table_uuid, observed);
+    }
+    let stands_at = match decide_start(observed) {
+        Start::Refuse(refusal) => return Decision::Refuse(refusal),
+        Start::Fresh => None,
+        Start::Resume(marker) => Some(marker.id),
+    };
+    if stands_at.as_ref() == Some(&claim.id) {
+        Decision::AlreadyCommitted
+    } else if stands_at == claim.carries {
+        Decision::Append
+    } else {
+        Decision::Outrun
+    }
+}
+
+/// A commit of a process that holds a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mine {
+    /// The marker that the commit writes.
+    pub id: MarkerId,
+    /// The table the process works on.
+    pub table_uuid: String,
+    /// The generation it holds.
+    pub generation: Generation,
+    /// The last marker it has proved to be in the table.
+    pub parent: MarkerId,
+    /// The parent's place in the order of markers.
+    pub parent_rank: (Generation, Epoch),
+    /// Earlier attempts to follow the same parent whose outcome is unknown; at most one of them
+    /// can have landed, since each was built on the parent's snapshot.
+    pub unproved: Vec<MarkerId>,
+}
+
+/// Decides about a commit, before the swap (on exactly the metadata that the swap compares
+/// with) and after it (to prove it).
+///
+/// | table UUID | property | the table [stands](standing) at | decision |
+/// |---|---|---|---|
+/// | differs | | | refuse: replaced |
+/// | same | of a higher generation | | fenced |
+/// | same | | (its places disagree) | refuse: rolled back or diverged |
+/// | same | | no marker | refuse: diverged, the claim's marker is gone |
+/// | same | | my own marker | already committed |
+/// | same | | my parent | append |
+/// | same | | an unproved attempt of mine | landed |
+/// | same | | a marker older than my parent | refuse: rolled back (old metadata was restored) |
+/// | same | | anything else | refuse: diverged |
+pub fn decide_commit(observed: &Observed, mine: &Mine) -> Decision {
+    if observed.table_uuid != mine.table_uuid {
+        return replaced(&mine.table_uuid, observed);
+    }
+    if let Some(Recorded { marker, .. }) = &observed.property
+        && marker.generation > mine.generation
+    {
+        return Decision::Fenced(marker.generation);
+    }
+    let marker = match standing(observed) {
+        Err(refusal) => return Decision::Refuse(refusal),
+        Ok(Some(marker)) => marker,
+        Ok(None) => {
+            return Decision::Refuse(Refusal::diverged(
+                observed,
+                "the marker of this process is gone",
+            ));
+        }
+    };
+    if marker.id == mine.id {
+        Decision::AlreadyCommitted
+    } else if marker.id == mine.parent {
+        Decision::Append
+    } else if mine.unproved.contains(&marker.id) {
+        Decision::Landed(marker.id.clone())
+    } else if marker.rank() < mine.parent_rank {
+        Decision::Refuse(Refusal::rolled_back(observed, marker))
+    } else {
+        Decision::Refuse(Refusal::diverged(
+            observed,
+            "its marker is neither this process's nor a newer generation's",
+        ))
+    }
+}
+
+fn replaced(expected: &str, observed: &Observed) -> Decision {
+    Decision::Refuse(Refusal::Replaced {
+        expected: expected.to_owned(),
+        found: observed.table_uuid.clone(),
+    })
+}

@@ -1,0 +1,256 @@
+//! The outcome tables of the doc comments, row by row.
+
+use super::super::marker::{Ranges, VERSION};
+use super::*;
+use crate::offsets::Offsets;
+
+const TABLE: &str = "table";
+const OTHER_TABLE: &str = "other table";
+
+/// A marker called `id`, of `generation` and `epoch`.
+fn marker(id: &str, generation: u64, epoch: u64) -> Marker {
+    Marker {
+        version: VERSION,
+        id: id.into(),
+        pipeline: "p".into(),
+        table_uuid: TABLE.into(),
+        generation: Generation(generation),
+        epoch: Epoch(epoch),
+        parent: None,
+        moved: Ranges::default(),
+        next: Offsets::new(),
+        cluster_id: None,
+        state_snapshot: None,
+        rows: 0,
+        files: 0,
+        files_digest: String::new(),
+        base_sequence: 0,
+        committed_at_ms: 0,
+        calve_version: String::new(),
+    }
+}
+
+fn observed(property: Option<(Marker, Whereabouts)>, lineage: Option<Marker>) -> Observed {
+    Observed {
+        table_uuid: TABLE.into(),
+        property: property.map(|(marker, snapshot)| Recorded { marker, snapshot }),
+        lineage,
+    }
+}
+
+/// The table of a pipeline that stands, undisturbed, at `marker`.
+fn at(marker: Marker) -> Observed {
+    observed(Some((marker.clone(), Whereabouts::Newest)), Some(marker))
+}
+
+/// One word for an outcome, so that a table of cases stays readable.
+fn word(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Append => "append",
+        Decision::AlreadyCommitted => "already committed",
+        Decision::Landed(_) => "landed",
+        Decision::Outrun => "outrun",
+        Decision::Fenced(_) => "fenced",
+        Decision::Refuse(refusal) => refusal_word(refusal),
+    }
+}
+
+fn refusal_word(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Replaced { .. } => "replaced",
+        Refusal::RolledBack { .. } => "rolled back",
+        Refusal::Diverged { .. } => "diverged",
+    }
+}
+
+fn start_word(start: &Start) -> &'static str {
+    match start {
+        Start::Fresh => "fresh",
+        Start::Resume(_) => "resume",
+        Start::Refuse(refusal) => refusal_word(refusal),
+    }
+}
+
+use Whereabouts::{Bypassed, Buried, Detached, Expired, Newest};
+
+#[test]
+fn a_start_follows_its_outcome_table() {
+    let m = || marker("m", 2, 5);
+    let older = || Some(marker("l", 2, 4));
+    let newer = || Some(marker("n", 2, 6));
+    let cases = [
+        (None, None, "fresh"),
+        (None, Some(m()), "diverged"),
+        (Some((m(), Newest)), Some(m()), "resume"),
+        (Some((m(), Buried)), newer(), "diverged"),
+        (Some((m(), Detached)), older(), "rolled back"),
+        (Some((m(), Detached)), None, "rolled back"),
+        (Some((m(), Bypassed)), older(), "rolled back"),
+        (Some((m(), Bypassed)), None, "rolled back"),
+        (Some((m(), Expired)), None, "resume"),
+        (Some((m(), Expired)), newer(), "diverged"),
+    ];
+    for (property, lineage, expected) in cases {
+        let observed = observed(property, lineage);
+        assert_eq!(start_word(&decide_start(&observed)), expected, "{observed:?}");
+    }
+}
+
+#[test]
+fn a_start_resumes_from_the_property_which_alone_knows_every_partition() {
+    let mut property = marker("m", 2, 5);
+    property.next.set("t", 0, crate::offsets::NextOffset(9));
+    let observed = observed(
+        Some((property.clone(), Newest)),
+        Some(marker("m", 2, 5)),
+    );
+    assert_eq!(decide_start(&observed), Start::Resume(Box::new(property)));
+}
+
+#[test]
+fn a_start_refuses_a_marker_that_was_copied_from_another_table() {
+    let mut observed = at(marker("m", 2, 5));
+    observed.table_uuid = OTHER_TABLE.into();
+    assert_eq!(
+        decide_start(&observed),
+        Start::Refuse(Refusal::Replaced {
+            expected: TABLE.into(),
+            found: OTHER_TABLE.into()
+        })
+    );
+}
+
+#[test]
+fn a_claim_follows_its_outcome_table() {
+    let fresh = Claim {
+        id: "claim".into(),
+        table_uuid: TABLE.into(),
+        carries: None,
+    };
+    let takeover = Claim {
+        carries: Some("m".into()),
+        ..fresh.clone()
+    };
+    let elsewhere = Claim {
+        table_uuid: OTHER_TABLE.into(),
+        ..takeover.clone()
+    };
+    let m = || marker("m", 2, 5);
+    let cases = [
+        (&fresh, observed(None, None), "append"),
+        (&takeover, at(m()), "append"),
+        (&takeover, observed(Some((m(), Expired)), None), "append"),
+        (&takeover, at(marker("claim", 3, 5)), "already committed"),
+        // The process it takes over from has committed once more.
+        (&takeover, at(marker("n", 2, 6)), "outrun"),
+        // Another start was faster, to the same generation or a later one.
+        (&takeover, at(marker("rival", 3, 5)), "outrun"),
+        (&fresh, at(marker("rival", 1, 0)), "outrun"),
+        (&takeover, observed(None, None), "outrun"),
+        (&takeover, observed(None, Some(m())), "diverged"),
+        (&takeover, observed(Some((m(), Detached)), None), "rolled back"),
+        (&elsewhere, at(m()), "replaced"),
+    ];
+    for (claim, observed, expected) in cases {
+        let decision = decide_claim(&observed, claim);
+        assert_eq!(word(&decision), expected, "{claim:?} {observed:?}");
+    }
+}
+
+fn mine() -> Mine {
+    Mine {
+        id: "mine".into(),
+        table_uuid: TABLE.into(),
+        generation: Generation(2),
+        parent: "parent".into(),
+        parent_rank: (Generation(2), Epoch(5)),
+        unproved: vec!["u1".into(), "u2".into()],
+    }
+}
+
+#[test]
+fn a_commit_follows_its_outcome_table() {
+    let parent = || marker("parent", 2, 5);
+    let cases = [
+        (at(parent()), "append"),
+        (observed(Some((parent(), Expired)), None), "append"),
+        (at(marker("mine", 2, 6)), "already committed"),
+        (at(marker("u1", 2, 6)), "landed"),
+        (at(marker("u2", 2, 7)), "landed"),
+        (at(marker("takeover", 3, 5)), "fenced"),
+        (at(marker("old", 2, 4)), "rolled back"),
+        (at(marker("older", 1, 9)), "rolled back"),
+        (at(marker("stranger", 2, 6)), "diverged"),
+        (observed(None, None), "diverged"),
+        (observed(None, Some(parent())), "diverged"),
+        (observed(Some((parent(), Buried)), Some(marker("x", 2, 6))), "diverged"),
+        (observed(Some((parent(), Detached)), None), "rolled back"),
+        (observed(Some((parent(), Bypassed)), None), "rolled back"),
+        (observed(Some((marker("mine", 2, 6), Detached)), Some(parent())), "rolled back"),
+    ];
+    for (observed, expected) in cases {
+        assert_eq!(word(&decide_commit(&observed, &mine())), expected, "{observed:?}");
+    }
+}
+
+#[test]
+fn a_zombie_is_fenced_even_if_the_table_was_rolled_back_since() {
+    let observed = observed(
+        Some((marker("takeover", 3, 5), Detached)),
+        Some(marker("parent", 2, 5)),
+    );
+    assert_eq!(
+        decide_commit(&observed, &mine()),
+        Decision::Fenced(Generation(3))
+    );
+}
+
+#[test]
+fn a_replaced_table_is_never_appended_to_whatever_its_markers_say() {
+    for mut observed in [at(marker("parent", 2, 5)), observed(None, None)] {
+        observed.table_uuid = OTHER_TABLE.into();
+        assert_eq!(word(&decide_commit(&observed, &mine())), "replaced");
+    }
+}
+
+#[test]
+fn only_the_parent_itself_permits_an_append() {
+    // Every combination of places and markers, so that no row of the table is forgotten.
+    let markers = [
+        ("parent", 2, 5),
+        ("mine", 2, 6),
+        ("u1", 2, 6),
+        ("stranger", 2, 5),
+        ("old", 1, 1),
+        ("takeover", 3, 6),
+    ]
+    .map(|(id, generation, epoch)| marker(id, generation, epoch));
+    let mut appends = 0;
+    for property in &markers {
+        for snapshot in [Newest, Buried, Detached, Bypassed, Expired] {
+            for lineage in markers.iter().cloned().map(Some).chain([None]) {
+                let observed = observed(Some((property.clone(), snapshot)), lineage.clone());
+                if decide_commit(&observed, &mine()) == Decision::Append {
+                    appends += 1;
+                    assert_eq!(property.id, "parent".into());
+                    assert!(
+                        snapshot == Newest || (snapshot == Expired && lineage.is_none()),
+                        "{observed:?}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(appends > 0);
+}
+
+#[test]
+fn a_refusal_prints_both_markers() {
+    let text = Refusal::rolled_back(
+        &observed(None, Some(marker("newest", 1, 2))),
+        &marker("recorded", 3, 4),
+    )
+    .to_string();
+    assert!(text.contains("epoch 4 of generation 3 (recorded)"), "{text}");
+    assert!(text.contains("epoch 2 of generation 1 (newest)"), "{text}");
+}

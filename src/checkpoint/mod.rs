@@ -1,0 +1,63 @@
+//! Checkpoints: who closes an epoch and when, what travels with its end, what may be committed.
+//!
+//! There is no barrier message. The [`coordinator`] broadcasts [`Close`]; each source answers with a
+//! [`Cut`] at that epoch and downgrades its capability; timely's frontier tells everybody downstream
+//! when all of the epoch has arrived. The room holds no I/O: [`decisions`] are pure functions over
+//! observed facts, [`pace`] is the only policy about time, and the coordinator joins the two to the
+//! dataflow.
+
+pub mod coordinator;
+pub mod decisions;
+pub mod marker;
+pub mod pace;
+
+use serde::{Deserialize, Serialize};
+
+use crate::offsets::Offsets;
+use crate::time::Epoch;
+
+/// From the coordinator to every source: no record read after this belongs to `epoch`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Close {
+    /// The epoch that ends.
+    pub epoch: Epoch,
+    /// True for the last epoch of this run: sources read nothing more and let go.
+    pub last: bool,
+}
+
+/// From every source, every epoch, data or not: where its partitions stand at the end of the epoch.
+///
+/// Without a cut from each worker the committer could not tell an idle worker from a slow one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The epoch it ends.
+    pub epoch: Epoch,
+    /// The worker whose partitions it speaks for.
+    pub worker: usize,
+    /// The next offset of each of the worker's partitions.
+    pub next: Offsets,
+    /// Where those of them began that were found after the start.
+    pub joined: Offsets,
+    /// True in the last epoch of the run.
+    pub last: bool,
+}
+
+/// From a sink to everybody, once the commit of an epoch is proved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The epoch whose end is durable, and all before it.
+    pub epoch: Epoch,
+    /// The offsets that the table's marker now holds, if a commit was made for this epoch.
+    pub offsets: Option<Offsets>,
+}
+
+/// From a source to the coordinator, outside the order of epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// A bounded source has read to its end.
+    Exhausted,
+    /// The process was asked to drain.
+    Drain,
+    /// The source waits because too much is staged and not committed.
+    Full,
+}

@@ -1,0 +1,75 @@
+use super::*;
+
+const PACE: Pace = Pace {
+    interval: Duration::from_secs(60),
+    min_pause: Duration::from_secs(30),
+};
+
+fn observed(start: Instant) -> Observed {
+    Observed {
+        last_close: start,
+        last_commit: None,
+        outstanding: false,
+        finish: false,
+        urgent: false,
+    }
+}
+
+#[test]
+fn an_epoch_closes_when_the_interval_is_over() {
+    let start = Instant::now();
+    let at = |seconds| PACE.step(&observed(start), start + Duration::from_secs(seconds));
+    assert_eq!(at(59), Step::WaitFor(Duration::from_secs(1)));
+    assert_eq!(at(60), Step::Close);
+}
+
+#[test]
+fn nothing_closes_while_a_commit_is_outstanding_not_even_the_last_epoch() {
+    let start = Instant::now();
+    let observed = Observed {
+        outstanding: true,
+        finish: true,
+        urgent: true,
+        ..observed(start)
+    };
+    let step = PACE.step(&observed, start + Duration::from_secs(600));
+    assert_eq!(step, Step::WaitForCommit);
+}
+
+#[test]
+fn a_slow_commit_pushes_the_next_close_by_the_pause() {
+    let start = Instant::now();
+    let observed = Observed {
+        last_commit: Some(start + Duration::from_secs(50)),
+        ..observed(start)
+    };
+    let step = PACE.step(&observed, start + Duration::from_secs(60));
+    assert_eq!(step, Step::WaitFor(Duration::from_secs(20)));
+}
+
+#[test]
+fn finishing_does_not_wait_for_interval_or_pause() {
+    let start = Instant::now();
+    let observed = Observed {
+        last_commit: Some(start),
+        finish: true,
+        ..observed(start)
+    };
+    assert_eq!(PACE.step(&observed, start), Step::CloseLast);
+}
+
+#[test]
+fn a_full_budget_closes_early_but_keeps_the_pause() {
+    let start = Instant::now();
+    let urgent = Observed {
+        urgent: true,
+        ..observed(start)
+    };
+    assert_eq!(PACE.step(&urgent, start), Step::Close);
+    let paused = Observed {
+        last_commit: Some(start),
+        ..urgent
+    };
+    let step = PACE.step(&paused, start + Duration::from_secs(1));
+    assert_eq!(step, Step::WaitFor(Duration::from_secs(29)));
+}

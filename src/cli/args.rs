@@ -1,0 +1,139 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::config::Layers;
+use crate::error::Result;
+
+/// Kafka topics into Apache Iceberg tables, each record exactly once.
+#[derive(Parser)]
+#[command(version, disable_help_flag = true, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// Print help
+    // `-h` is timely's: the host file.
+    #[arg(long, global = true, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Run a dataflow (the main job, unless another one is named)
+    Run(RunArgs),
+    /// Run the main job on generated health samples: no services needed
+    Demo(DemoArgs),
+    /// Print the effective settings and where each one comes from
+    Config(ConfigArgs),
+    /// Propose table columns from what is in the topic
+    Infer(InferArgs),
+    /// Write generated health samples to a topic
+    Generate(GenerateArgs),
+}
+
+/// Where settings come from, beside the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct SettingsArgs {
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, e.g. --set checkpoint.interval=10s (any key of `calve config`)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl SettingsArgs {
+    /// The layers, with `more` flags over those of `--set`.
+    pub(super) fn layers(&self, more: Vec<(String, String)>) -> Result<Layers> {
+        let mut flags = Vec::new();
+        for text in &self.set {
+            flags.push(Layers::parse_flag(text)?);
+        }
+        flags.extend(more);
+        Ok(Layers::from_process(self.config.clone(), flags))
+    }
+}
+
+/// Timely's own flags; they mean here what they mean there.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct WorkerArgs {
+    /// Worker threads in this process (setting: parallelism)
+    #[arg(short = 'w', long, value_name = "NUM")]
+    pub(super) threads: Option<usize>,
+    /// Number of processes
+    #[arg(short = 'n', long, value_name = "NUM", default_value_t = 1)]
+    pub(super) processes: usize,
+    /// Which of the processes this one is, from 0
+    #[arg(short = 'p', long, value_name = "IDX", default_value_t = 0)]
+    pub(super) process: usize,
+    /// A file with one host:port a line, one for each process
+    #[arg(short = 'h', long, value_name = "FILE")]
+    pub(super) hostfile: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct RunArgs {
+    /// The dataflow
+    pub(super) dataflow: Option<String>,
+    #[command(flatten)]
+    pub(super) workers: WorkerArgs,
+    /// Read to the end that the topics have now, make a last checkpoint, exit
+    #[arg(long)]
+    pub(super) bounded: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct ConfigArgs {
+    /// Explain one setting (a key, or a name from the environment) instead of listing all
+    #[arg(long, value_name = "KEY")]
+    pub(super) explain: Option<String>,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct InferArgs {
+    /// How many records to look at
+    #[arg(long, value_name = "NUM", default_value_t = 10_000)]
+    pub(super) records: usize,
+    /// Propose `not null` for fields that no record lacks
+    #[arg(long)]
+    pub(super) not_null: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct GenerateArgs {
+    /// How many records to write
+    #[arg(long, value_name = "NUM", default_value_t = 1_000_000)]
+    pub(super) records: u64,
+    /// Partitions of the topic, if it has to be created
+    #[arg(long, value_name = "NUM", default_value_t = 6)]
+    pub(super) partitions: i32,
+    /// The number of the first record; the same numbers give the same records
+    #[arg(long, value_name = "NUM", default_value_t = 0)]
+    pub(super) first: u64,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct DemoArgs {
+    /// How many records to move
+    #[arg(long, value_name = "NUM", default_value_t = 1_000_000)]
+    pub(super) records: u64,
+    /// Worker threads
+    #[arg(short = 'w', long, value_name = "NUM", default_value_t = 6)]
+    pub(super) threads: usize,
+    /// Where catalog and warehouse are put (default: a new folder in the temporary directory)
+    #[arg(long, value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+    /// Use this Kafka instead of the built-in mock cluster
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) brokers: Option<String>,
+}

@@ -1,0 +1,125 @@
+//! `calve generate`: health samples into a topic, to try and to measure with.
+
+mod samples;
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer, DefaultProducerContext};
+
+pub(super) use samples::{COLUMNS, Samples};
+
+use super::args::GenerateArgs;
+use crate::config::{self, Settings};
+use crate::error::{Error, Result};
+
+pub(super) fn run(args: &GenerateArgs) -> Result<()> {
+    let settings = config::load(&args.settings.layers(Vec::new())?)?;
+    settings.require_kafka()?;
+    let Some(topic) = settings.kafka.topics.first() else {
+        return Err(Error::config("kafka.topic names no topic"));
+    };
+    let client = client(&settings);
+    create_topic(&client, topic, args.partitions)?;
+    let bar = ProgressBar::new(args.records);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{bar:40} {human_pos}/{human_len} records · {per_sec} · {eta} left",
+    ) {
+        bar.set_style(style);
+    }
+    produce(&client, topic, args.first, args.records, |sent| {
+        if sent % 10_000 == 0 {
+            bar.set_position(sent);
+        }
+        true
+    })?;
+    bar.finish();
+    Ok(())
+}
+
+/// A producer's configuration: large batches, compressed.
+fn client(settings: &Settings) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    for (name, value) in settings.kafka.properties.iter() {
+        client.set(name, value);
+    }
+    client.set(
+        "bootstrap.servers",
+        settings.kafka.brokers.as_deref().unwrap_or_default(),
+    );
+    client
+}
+
+/// Creates the topic unless it is there.
+pub(super) fn create_topic(client: &ClientConfig, topic: &str, partitions: i32) -> Result<()> {
+    let refused = |error: KafkaError| {
+        Error::external(format!("topic {topic} can't be created"))
+            .caused_by(error)
+            .advice("check kafka.brokers (KAFKA_BROKERS) and that the broker runs")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
+    let admin: AdminClient<DefaultClientContext> = client.create().map_err(refused)?;
+    let topics = [NewTopic::new(topic, partitions, TopicReplication::Fixed(1))];
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let results = runtime
+        .block_on(admin.create_topics(&topics, &options))
+        .map_err(refused)?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(refused(KafkaError::AdminOp(code))),
+        }
+    }
+    Ok(())
+}
+
+/// Writes `records` samples from number `first` on, spread over the topic's partitions by user.
+///
+/// `go_on` is called before each record with the number sent so far; false ends early. Returns how
+/// many were written, all of them acknowledged.
+pub(super) fn produce(
+    client: &ClientConfig,
+    topic: &str,
+    first: u64,
+    records: u64,
+    mut go_on: impl FnMut(u64) -> bool,
+) -> Result<u64> {
+    let refused = |error: KafkaError| {
+        Error::external(format!("records can't be written to topic {topic}")).caused_by(error)
+    };
+    let producer: ThreadedProducer<DefaultProducerContext> = client
+        .clone()
+        .set("linger.ms", "50")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.kbytes", "131072")
+        .set("compression.type", "lz4")
+        .set("enable.idempotence", "true")
+        .create()
+        .map_err(refused)?;
+    let mut samples = Samples::from_number(first);
+    let mut sent = 0;
+    while sent < records && go_on(sent) {
+        let sample = samples.next_sample();
+        let mut record = BaseRecord::to(topic)
+            .key(sample.user.as_str())
+            .payload(sample.json.as_str());
+        // A full queue is the producer's back-pressure.
+        while let Err((error, back)) = producer.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(refused(error));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+            record = back;
+        }
+        sent += 1;
+    }
+    producer.flush(Duration::from_secs(60)).map_err(refused)?;
+    Ok(sent)
+}

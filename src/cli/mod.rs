@@ -1,0 +1,51 @@
+//! The command line. `calve::cli::main(&[dataflows])` is all of a binary.
+
+mod args;
+mod demo;
+mod generate;
+mod infer;
+mod run;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::{Error, Result};
+use crate::runtime::Dataflow;
+use args::{Cli, Command};
+
+/// Runs the command line of a binary that offers `dataflows`; the first is the default of `calve run`.
+///
+/// Returns the exit code: 0 after an orderly end, else that of the error's [`Kind`](crate::error::Kind).
+pub fn main(dataflows: &[Dataflow]) -> ExitCode {
+    match dispatch(Cli::parse().command, dataflows) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
+    match command {
+        Command::Run(args) => run::run(&args, dataflows),
+        Command::Demo(args) => demo::run(&args, dataflows),
+        Command::Config(args) => settings::run(&args),
+        Command::Infer(args) => infer::run(&args),
+        Command::Generate(args) => generate::run(&args),
+    }
+}
+
+fn find(dataflows: &[Dataflow], name: Option<&str>) -> Result<Dataflow> {
+    let found = match name {
+        None => dataflows.first(),
+        Some(name) => dataflows.iter().find(|dataflow| dataflow.name == name),
+    };
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = dataflows.iter().map(|dataflow| dataflow.name).collect();
+        Error::config(format!("there is no dataflow {:?}", name.unwrap_or_default()))
+            .advice(format!("this binary has: {}", names.join(", ")))
+    })
+}

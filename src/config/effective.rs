@@ -1,0 +1,142 @@
+//! What is in force and where it came from: `calve config`, `--explain`, and what is missing.
+
+use std::collections::BTreeMap;
+
+use crate::{Error, Result};
+
+use super::keys::KEYS;
+use super::layers::Place;
+use super::names::{self, Target};
+use super::settings::{CatalogKind, Settings};
+use super::words::words;
+
+/// One setting as `calve config` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// The key.
+    pub key: String,
+    /// The value as it was written, secrets masked; `None` if it is not set.
+    pub value: Option<String>,
+    /// Where the value came from; the defaults if it is not set.
+    pub layer: Place,
+    /// The environment variable that sets it, if one can.
+    pub variable: Option<String>,
+    /// What it is, on one line.
+    pub doc: &'static str,
+}
+
+/// For each setting that has a value: where it came from, and the value as it may be shown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources(pub BTreeMap<String, (Place, String)>);
+
+impl Settings {
+    /// Every setting in the order of `default.toml`, free names behind the keys of their section.
+    pub fn effective(&self) -> Vec<Effective> {
+        let mut all = Vec::new();
+        for keys in KEYS.chunk_by(|a, b| section(a.name) == section(b.name)) {
+            all.extend(keys.iter().map(|key| self.show(&Target::Key(key))));
+            let here = |name: &&String| section(name) == section(keys[0].name);
+            for name in self.sources.0.keys().filter(here) {
+                if let Ok(member @ Target::Member(..)) = names::by_key(name) {
+                    all.push(self.show(&member));
+                }
+            }
+        }
+        all
+    }
+
+    fn show(&self, target: &Target) -> Effective {
+        let key = target.name();
+        let (layer, value) = match self.sources.0.get(&key) {
+            Some((place, value)) => (place.clone(), Some(value.clone())),
+            None => (Place::Default, None),
+        };
+        let documented = match target {
+            Target::Key(key) => key.name,
+            Target::Member(family, _) => family.example,
+        };
+        let doc = words().get(documented).map_or("", |words| words.summary());
+        Effective {
+            variable: target.variable(),
+            key,
+            value,
+            layer,
+            doc,
+        }
+    }
+
+    /// Where the value of `key` came from; `None` if it is not set.
+    pub fn layer(&self, key: &str) -> Option<&Place> {
+        self.sources.0.get(key).map(|(place, _)| place)
+    }
+
+    /// Fails unless Kafka can be read: `kafka.brokers` and `kafka.topic`.
+    pub fn require_kafka(&self) -> Result<()> {
+        self.require(&["kafka.brokers", "kafka.topic"])
+    }
+
+    /// Fails unless a table can be opened: `catalog.uri`, `table.name`, and with a SQL catalog
+    /// `warehouse` (a REST catalog may have one of its own).
+    pub fn require_table(&self) -> Result<()> {
+        self.require(self.table_keys())
+    }
+
+    /// Fails unless Kafka can be read and a table be opened; names everything that is missing.
+    pub fn require_ingest(&self) -> Result<()> {
+        let kafka = ["kafka.brokers", "kafka.topic"];
+        self.require(&[&kafka[..], self.table_keys()].concat())
+    }
+
+    fn table_keys(&self) -> &'static [&'static str] {
+        match self.catalog.kind {
+            CatalogKind::Sql => &["catalog.uri", "warehouse", "table.name"],
+            CatalogKind::Rest => &["catalog.uri", "table.name"],
+        }
+    }
+
+    /// Fails unless all of `keys` are set, with one error for all that are missing.
+    pub fn require(&self, keys: &[&str]) -> Result<()> {
+        let is_missing = |key: &&&str| !self.sources.0.contains_key(**key);
+        let missing: Vec<&str> = keys.iter().filter(is_missing).copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut advice = String::from(
+            "set them in the environment, in .env, with --set or in the --config file, for example:",
+        );
+        for key in &missing {
+            let example = words().get(key).map_or("…", |words| words.value);
+            let assignment = match names::by_key(key).ok().and_then(|t| t.variable()) {
+                Some(variable) => format!("{variable}={}", example.trim_matches('"')),
+                None => format!("--set {key}={}", example.trim_matches('"')),
+            };
+            advice.push_str(&format!("\n    {assignment}    ({key})"));
+        }
+        let count = match missing.len() {
+            1 => "a setting is missing".to_owned(),
+            count => format!("{count} settings are missing"),
+        };
+        Err(Error::config(format!("{count}: {}", missing.join(", "))).advice(advice))
+    }
+}
+
+fn section(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
+/// All that `default.toml` says about a key, as it stands there; an error names the nearest key.
+pub fn explain(name: &str) -> Result<String> {
+    let target = names::by_key(name).map_err(|error| error.at("", name))?;
+    let documented = match &target {
+        Target::Key(key) => key.name,
+        Target::Member(family, _) => family.example,
+    };
+    let Some(words) = words().get(documented) else {
+        return Err(Error::internal(format!("`{documented}` is not documented")));
+    };
+    let setting = match words.default {
+        true => format!("{documented} = {}", words.value),
+        false => format!("#{documented} = {}", words.value),
+    };
+    Ok(format!("{}\n{setting}", words.lines.join("\n")))
+}

@@ -1,0 +1,344 @@
+//! The settings as typed values: what the rest of the program sees.
+//!
+//! What each one means stands once, in `default.toml`; here stands its type and what the type adds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::effective::Sources;
+use super::secret::{Properties, Secret, Uri};
+
+/// All settings of one process, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `pipeline.*`
+    pub pipeline: Pipeline,
+    /// `parallelism`: worker threads in this process.
+    pub parallelism: usize,
+    /// `kafka.*`
+    pub kafka: Kafka,
+    /// `catalog.*`
+    pub catalog: Catalog,
+    /// `warehouse`: a location (`file:///…`, an absolute path, `s3://…`, `s3a://…`), or with a REST
+    /// catalog perhaps a name.
+    pub warehouse: Option<String>,
+    /// `s3.*`
+    pub s3: S3,
+    /// `table.*`
+    pub table: Table,
+    /// `on-reject`
+    pub on_reject: OnReject,
+    /// `batch.*`
+    pub batch: Batch,
+    /// `target-file-size`, in bytes.
+    pub target_file_size: u64,
+    /// `row-group-size`, in bytes.
+    pub row_group_size: u64,
+    /// `checkpoint.*`
+    pub checkpoint: Checkpoint,
+    /// `marker.*`
+    pub marker: Marker,
+    /// `memory.*`
+    pub memory: Memory,
+    /// `state.*`
+    pub state: State,
+    /// `schema-registry.*`
+    pub schema_registry: SchemaRegistry,
+    /// `metrics.*`
+    pub metrics: Metrics,
+    /// `log.*`
+    pub log: Log,
+    /// Where each value came from.
+    pub(super) sources: Sources,
+}
+
+/// `pipeline.*`
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// `pipeline.name`: letters, digits, `.`, `_`, `-`; safe in file names and property names.
+    pub name: String,
+}
+
+/// `kafka.*`
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    /// `kafka.brokers`: `host:port`, separated by commas; librdkafka's `bootstrap.servers`.
+    pub brokers: Option<String>,
+    /// `kafka.topic`: distinct names; empty if not set.
+    pub topics: Vec<String>,
+    /// `kafka.group-id`
+    pub group_id: String,
+    /// `kafka.auto-offset-reset`: for the very first start only.
+    pub auto_offset_reset: OffsetReset,
+    /// `kafka.partition-discovery-interval`: `None` is off.
+    pub partition_discovery_interval: Option<Duration>,
+    /// Every other `kafka.*`, each accepted by librdkafka, none of those that calve sets itself.
+    pub properties: Properties,
+}
+
+/// `kafka.auto-offset-reset`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// From the first record there is.
+    Earliest,
+    /// From what comes after the start.
+    Latest,
+}
+
+/// `catalog.*`
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    /// `catalog.type`
+    pub kind: CatalogKind,
+    /// `catalog.uri`: agrees with the kind.
+    pub uri: Option<Uri>,
+    /// `catalog.name`
+    pub name: String,
+    /// `catalog.token`
+    pub token: Option<Secret>,
+    /// `catalog.credential`
+    pub credential: Option<Secret>,
+    /// `catalog.oauth2-server-uri`
+    pub oauth2_server_uri: Option<Uri>,
+    /// `catalog.scope`
+    pub scope: Option<String>,
+    /// `catalog.header.*` by name in lower case.
+    pub headers: BTreeMap<String, Secret>,
+}
+
+/// `catalog.type`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatalogKind {
+    /// Tables in SQLite or PostgreSQL.
+    Sql,
+    /// The Iceberg REST protocol.
+    Rest,
+}
+
+/// `s3.*`
+#[derive(Clone, Debug)]
+pub struct S3 {
+    /// `s3.endpoint`: `None` is AWS.
+    pub endpoint: Option<Uri>,
+    /// `s3.access-key`: set only together with the secret key.
+    pub access_key: Option<String>,
+    /// `s3.secret-key`
+    pub secret_key: Option<Secret>,
+    /// `s3.session-token`
+    pub session_token: Option<Secret>,
+    /// `s3.region`: `None` leaves it to the usual chain.
+    pub region: Option<String>,
+    /// `s3.path-style-access`
+    pub path_style_access: bool,
+}
+
+/// `table.*`
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// `table.database`: one entry for each level of the namespace, at least one.
+    pub database: Vec<String>,
+    /// `table.name`
+    pub name: Option<String>,
+    /// `table.errors`: never the name of the main table.
+    pub errors: Option<String>,
+    /// `table.columns`: the declaration as it was written.
+    pub columns: Option<String>,
+    /// `table.provenance`
+    pub provenance: bool,
+    /// `table.create`
+    pub create: bool,
+    /// `table.properties.*`
+    pub properties: BTreeMap<String, String>,
+}
+
+/// `on-reject`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnReject {
+    /// Stop the pipeline.
+    Halt,
+    /// Count it, log it, go on.
+    Skip,
+}
+
+/// `batch.*`
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `batch.size`, in rows, at least 1.
+    pub size: usize,
+    /// `batch.timeout`
+    pub timeout: Duration,
+}
+
+/// `checkpoint.*`
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// `checkpoint.interval`
+    pub interval: Duration,
+    /// `checkpoint.mode`
+    pub mode: CheckpointMode,
+    /// `checkpoint.min-pause`
+    pub min_pause: Duration,
+    /// `checkpoint.timeout`
+    pub timeout: Duration,
+    /// `checkpoint.tolerable-failed-checkpoints`
+    pub tolerable_failed: u32,
+    /// `checkpoint.max-concurrent`: 1.
+    pub max_concurrent: usize,
+}
+
+/// `checkpoint.mode`: there is only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointMode {
+    /// Each record once.
+    ExactlyOnce,
+}
+
+/// `marker.*`
+#[derive(Clone, Debug)]
+pub struct Marker {
+    /// `marker.max-age`
+    pub max_age: Duration,
+}
+
+/// `memory.*`
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// `memory.in-flight`, in bytes, for each worker.
+    pub in_flight: u64,
+    /// `memory.uncommitted`, in bytes, for all workers of this process together.
+    pub uncommitted: u64,
+}
+
+/// `state.*`
+#[derive(Clone, Debug)]
+pub struct State {
+    /// `state.backend`
+    pub backend: StateBackend,
+    /// `state.checkpoints.dir`: a location, as for the warehouse.
+    pub checkpoints_dir: Option<String>,
+}
+
+/// `state.backend`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateBackend {
+    /// On disk.
+    Rocksdb,
+    /// In memory.
+    Memory,
+}
+
+/// `schema-registry.*`
+#[derive(Clone, Debug)]
+pub struct SchemaRegistry {
+    /// `schema-registry.url`
+    pub url: Option<Uri>,
+}
+
+/// `metrics.*`
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// `metrics.prometheus-port`: `None` is no endpoint.
+    pub prometheus_port: Option<u16>,
+}
+
+/// `log.*`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// `log.format`
+    pub format: LogFormat,
+    /// `log.level`: a filter that `tracing_subscriber::EnvFilter` has parsed once.
+    pub level: String,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Settings before any layer is applied. Nobody sees these values: `default.toml` sets every
+    /// one that is not optional (a test holds it to that).
+    pub(super) fn blank() -> Self {
+        Self {
+            pipeline: Pipeline {
+                name: String::new(),
+            },
+            parallelism: 0,
+            kafka: Kafka {
+                brokers: None,
+                topics: Vec::new(),
+                group_id: String::new(),
+                auto_offset_reset: OffsetReset::Earliest,
+                partition_discovery_interval: None,
+                properties: Properties::default(),
+            },
+            catalog: Catalog {
+                kind: CatalogKind::Sql,
+                uri: None,
+                name: String::new(),
+                token: None,
+                credential: None,
+                oauth2_server_uri: None,
+                scope: None,
+                headers: BTreeMap::new(),
+            },
+            warehouse: None,
+            s3: S3 {
+                endpoint: None,
+                access_key: None,
+                secret_key: None,
+                session_token: None,
+                region: None,
+                path_style_access: false,
+            },
+            table: Table {
+                database: Vec::new(),
+                name: None,
+                errors: None,
+                columns: None,
+                provenance: false,
+                create: false,
+                properties: BTreeMap::new(),
+            },
+            on_reject: OnReject::Halt,
+            batch: Batch {
+                size: 0,
+                timeout: Duration::ZERO,
+            },
+            target_file_size: 0,
+            row_group_size: 0,
+            checkpoint: Checkpoint {
+                interval: Duration::ZERO,
+                mode: CheckpointMode::ExactlyOnce,
+                min_pause: Duration::ZERO,
+                timeout: Duration::ZERO,
+                tolerable_failed: 0,
+                max_concurrent: 0,
+            },
+            marker: Marker {
+                max_age: Duration::ZERO,
+            },
+            memory: Memory {
+                in_flight: 0,
+                uncommitted: 0,
+            },
+            state: State {
+                backend: StateBackend::Rocksdb,
+                checkpoints_dir: None,
+            },
+            schema_registry: SchemaRegistry { url: None },
+            metrics: Metrics {
+                prometheus_port: None,
+            },
+            log: Log {
+                format: LogFormat::Text,
+                level: String::new(),
+            },
+            sources: Sources::default(),
+        }
+    }
+}

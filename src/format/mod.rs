@@ -1,0 +1,60 @@
+//! From bytes to rows: what a table's columns are, and how a message's payload fills them.
+//!
+//! ```text
+//!   declaration ──▶ columns ──▶ Schema ──▶ JsonDecoder ──▶ rows      (RecordBatch, the table's schema)
+//!        ▲                                  ▲        └───▶ rejects   (Reject: where, why, all bytes)
+//!        └── infer ◀── sample payloads      └── Messages
+//! ```
+//!
+//! * [`columns`] reads and writes declarations such as `id string not null, value double`;
+//! * [`infer`] proposes one from sample payloads;
+//! * [`Decode`] is what every format offers, [`JsonDecoder`] is JSON's; `builder` holds the Arrow
+//!   columns that formats fill;
+//! * [`Provenance`] names the columns that say where a row came from;
+//! * [`Reject`] is a message that did not become a row.
+//!
+//! # Invariants
+//!
+//! * Each message becomes exactly one row or one reject, and rows keep the messages' order.
+//! * A reject leaves no trace in the rows.
+//! * A value is stored exactly as it was sent, or not at all.
+//!
+//! This room knows nothing of settings, Kafka clients or tables on disk, and must never panic on
+//! data, drop a message, or let one message influence how another is read.
+
+mod builder;
+pub mod columns;
+pub mod infer;
+mod json;
+mod provenance;
+mod reject;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+pub use json::JsonDecoder;
+pub use provenance::Provenance;
+pub use reject::Reject;
+
+use crate::error::Result;
+use crate::messages::Messages;
+
+/// A payload format.
+pub trait Decode {
+    /// The Arrow schema of the rows, with the table's field ids.
+    fn schema(&self) -> &SchemaRef;
+
+    /// Decodes all messages: each becomes one row or one reject, in order.
+    ///
+    /// An error is about none of the messages in particular: the batch as a whole can't be made.
+    fn decode(&mut self, messages: &[Messages]) -> Result<Decoded>;
+}
+
+/// What became of some messages.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    /// The rows, in the schema of [`Decode::schema`].
+    pub rows: RecordBatch,
+    /// The messages that did not become rows.
+    pub rejects: Vec<Reject>,
+}

@@ -1,0 +1,278 @@
+//! `commit`: the one operator that makes records visible.
+//!
+//! It runs on worker 0. An epoch is ready when the frontiers of all three inputs have passed it: then
+//! all its files, the cut of every worker and the verdict on every reject are there. The commit itself
+//! is I/O and runs on the async runtime; the operator keeps the epoch's capability until the commit is
+//! *proved*, so its output frontier is the durable frontier.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::{Capability, InputCapability};
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use super::committer::{self, Staged};
+use super::{Committer, Sink, StagedFile};
+use crate::checkpoint::{Committed, Cut};
+use crate::error::{Error, Result};
+use crate::offsets::Offsets;
+use crate::process::Process;
+use crate::time::Epoch;
+
+/// When to commit what.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitOptions {
+    /// An epoch without rows makes no snapshot unless offsets moved and the marker is older than this.
+    pub marker_max_age: Duration,
+    /// How long a commit may take until it is proved.
+    pub timeout: Duration,
+}
+
+/// Commits staged files.
+pub trait CommitStaged<'scope> {
+    /// Makes one table commit per epoch: all its files, and the offsets its cuts reach.
+    ///
+    /// `gates` are streams whose frontier must also have passed. The returned stream carries one
+    /// [`Committed`] per epoch, on worker 0; its frontier is the durable frontier.
+    fn commit(
+        self,
+        options: CommitOptions,
+        sink: Sink,
+        process: Arc<Process>,
+        cuts: StreamVec<'scope, Epoch, Cut>,
+        gates: StreamVec<'scope, Epoch, u64>,
+    ) -> StreamVec<'scope, Epoch, Committed>;
+}
+
+/// What has arrived of one epoch.
+struct Pending {
+    capability: Capability<Epoch>,
+    since: Instant,
+    files: Vec<StagedFile>,
+    cuts: Vec<Cut>,
+    skipped: u64,
+}
+
+impl Pending {
+    fn new(capability: Capability<Epoch>) -> Self {
+        Self {
+            capability,
+            since: Instant::now(),
+            files: Vec::new(),
+            cuts: Vec::new(),
+            skipped: 0,
+        }
+    }
+
+    fn rows(&self) -> u64 {
+        self.files.iter().map(StagedFile::rows).sum()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.files.iter().map(StagedFile::bytes).sum()
+    }
+
+    fn is_last(&self) -> bool {
+        self.cuts.iter().any(|cut| cut.last)
+    }
+
+    /// Every worker must have spoken exactly once: the frontier says that all has arrived, the cuts say
+    /// that it was sent.
+    fn check(&self, epoch: Epoch, peers: usize) -> Result<()> {
+        let mut workers: Vec<usize> = self.cuts.iter().map(|cut| cut.worker).collect();
+        workers.sort_unstable();
+        if workers.into_iter().eq(0..peers) && self.cuts.iter().all(|cut| cut.epoch == epoch) {
+            return Ok(());
+        }
+        Err(Error::internal(format!(
+            "checkpoint {epoch} ended without the cuts of all {peers} workers: {:?}",
+            self.cuts
+        )))
+    }
+
+    /// The offsets that all cuts together reach.
+    fn next(&self) -> Offsets {
+        let mut next = Offsets::new();
+        for cut in &self.cuts {
+            next.advance_to(&cut.next);
+        }
+        next
+    }
+
+    fn staged(&self, epoch: Epoch) -> Staged {
+        let mut joined = Offsets::new();
+        for cut in &self.cuts {
+            joined.advance_to(&cut.joined);
+        }
+        Staged {
+            epoch,
+            files: self.files.clone(),
+            next: self.next(),
+            joined,
+            state_snapshot: None,
+        }
+    }
+}
+
+impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
+    fn commit(
+        self,
+        options: CommitOptions,
+        sink: Sink,
+        process: Arc<Process>,
+        cuts: StreamVec<'scope, Epoch, Cut>,
+        gates: StreamVec<'scope, Epoch, u64>,
+    ) -> StreamVec<'scope, Epoch, Committed> {
+        let scope = self.scope();
+        let (peers, is_committer) = (scope.peers(), scope.index() == 0);
+        let mut builder = OperatorBuilder::new("Commit".to_owned(), scope);
+        let mut staged = builder.new_input(self, Exchange::new(|_: &StagedFile| 0));
+        let mut cuts = builder.new_input(cuts, Exchange::new(|_: &Cut| 0));
+        let mut gates = builder.new_input(gates, Exchange::new(|_: &u64| 0));
+        let (output, committed) = builder.new_output::<Vec<Committed>>();
+        let mut output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
+        let address = builder.operator_info().address;
+        let proved = scope.worker().sync_activator_for(address.to_vec());
+
+        builder.build(move |_capabilities| {
+            let mut arrived = Arrived::default();
+            // Worker 0 finds the committer here; nothing arrives at the others.
+            let mut committer = is_committer.then(|| sink.take_committer()).flatten();
+            let mut committing: Option<(Epoch, Pending)> = None;
+            let mut last_commit = Instant::now();
+            let (done, results) = mpsc::channel::<(Committer, Result<committer::Committed>)>();
+            move |frontiers| {
+                // 1. Read all input.
+                staged.for_each(|capability, files| {
+                    arrived.at(&capability, |epoch| epoch.files.append(files));
+                });
+                cuts.for_each(|capability, cuts| {
+                    arrived.at(&capability, |epoch| epoch.cuts.append(cuts));
+                });
+                gates.for_each(|capability, skipped| {
+                    arrived.at(&capability, |epoch| epoch.skipped += skipped.drain(..).sum::<u64>());
+                });
+                if process.has_failed() {
+                    return;
+                }
+
+                // 2. The result of the commit under way.
+                let mut output = output.activate();
+                if let Ok((back, result)) = results.try_recv() {
+                    let Some((epoch, pending)) = committing.take() else { return };
+                    match result {
+                        Ok(made) => {
+                            committer = Some(back);
+                            last_commit = Instant::now();
+                            report(&process, epoch, &pending, &made);
+                            output.session(&pending.capability).give(Committed {
+                                epoch,
+                                offsets: Some(pending.next()),
+                            });
+                        }
+                        // The capability is kept with the failure: this epoch is not durable.
+                        Err(error) => {
+                            committing = Some((epoch, pending));
+                            return process.fail(error);
+                        }
+                    }
+                }
+
+                // 3. The next epoch that has wholly arrived: commit it, or let an empty one pass.
+                while let Some(mut ready) = committer.take() {
+                    let passed = |epoch: &Epoch| frontiers.iter().all(|f| !f.less_equal(epoch));
+                    let Some((epoch, pending)) = arrived.pop_first_if(passed) else {
+                        committer = Some(ready);
+                        break;
+                    };
+                    if let Err(error) = pending.check(epoch, peers) {
+                        committing = Some((epoch, pending));
+                        return process.fail(error);
+                    }
+                    let next = pending.next();
+                    let due = pending.is_last() || last_commit.elapsed() >= options.marker_max_age;
+                    let moved = !ready.marker().next.moved(&next).is_empty();
+                    if pending.files.is_empty() && !(moved && due) {
+                        committer = Some(ready);
+                        process.metrics().epoch_committed.set(epoch.0 as i64);
+                        output.session(&pending.capability).give(Committed { epoch, offsets: None });
+                        continue;
+                    }
+                    let staged = pending.staged(epoch);
+                    let (done, proved) = (done.clone(), proved.clone());
+                    process.spawn(async move {
+                        let result = match tokio::time::timeout(options.timeout, ready.commit(staged)).await {
+                            Ok(result) => result.map_err(Error::from),
+                            Err(_) => Err(overdue(epoch, options.timeout)),
+                        };
+                        // Errors mean that the worker is gone, and with it everybody who would care.
+                        let _ = done.send((ready, result));
+                        let _ = proved.activate();
+                    });
+                    committing = Some((epoch, pending));
+                }
+            }
+        });
+        committed
+    }
+}
+
+/// Epochs of which something has arrived and that are not committed.
+#[derive(Default)]
+struct Arrived(BTreeMap<Epoch, Pending>);
+
+impl Arrived {
+    fn at(&mut self, capability: &InputCapability<Epoch>, take: impl FnOnce(&mut Pending)) {
+        let Some(&epoch) = capability.least() else { return };
+        take(
+            self.0
+                .entry(epoch)
+                .or_insert_with(|| Pending::new(capability.delayed(&epoch, 0))),
+        );
+    }
+
+    fn pop_first_if(&mut self, ready: impl Fn(&Epoch) -> bool) -> Option<(Epoch, Pending)> {
+        let first = self.0.first_entry()?;
+        ready(first.key()).then(|| first.remove_entry())
+    }
+}
+
+fn overdue(epoch: Epoch, timeout: Duration) -> Error {
+    Error::external(format!(
+        "the commit of checkpoint {epoch} was not proved within {timeout:?} (checkpoint.timeout)"
+    ))
+    .advice(
+        "nothing is lost: if it landed, the next start finds its marker, otherwise it reads the \
+         records again. Check that the catalog answers",
+    )
+}
+
+fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &committer::Committed) {
+    let (rows, bytes) = (pending.rows(), pending.bytes());
+    let took = pending.since.elapsed();
+    let metrics = process.metrics();
+    metrics.commits.inc();
+    metrics.records_committed.inc_by(rows);
+    metrics.files_committed.inc_by(pending.files.len() as u64);
+    metrics.bytes_committed.inc_by(bytes);
+    metrics.epoch_committed.set(epoch.0 as i64);
+    metrics.checkpoint_duration_ms.set(took.as_millis() as i64);
+    metrics.checkpoint_bytes.set(bytes as i64);
+    metrics.checkpoint_records.set(rows as i64);
+    tracing::info!(
+        epoch = epoch.0,
+        records = rows,
+        files = pending.files.len(),
+        bytes,
+        skipped = pending.skipped,
+        duration_ms = took.as_millis() as u64,
+        snapshot = made.snapshot_id,
+        "checkpoint committed"
+    );
+}

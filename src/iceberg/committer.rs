@@ -1,0 +1,441 @@
+//! The committer: the only way from staged files to rows in a table.
+//!
+//! Its life: [`Committer::observe`] the table, [`Committer::claim`] the next generation, then
+//! [`Committer::commit`] one epoch after the other. It remembers the last marker it has proved (the
+//! head) and the attempts to follow it whose outcome is unknown. Such an attempt may still land,
+//! even late. At most one of them can, and when a later load shows it, its files leave the batch,
+//! its offsets count as committed, and the chain goes on from it.
+//!
+//! ```text
+//!   head ◀── unproved (epoch 4) ✗ can't be proved
+//!     ▲ ◀─── next commit (epoch 5, with the files of 4)      the usual case: 4 never landed
+//!
+//!   head ◀── epoch 4 (late!) ◀── epoch 5 without its files   the case that must not be forgotten
+//! ```
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iceberg::table::Table;
+use iceberg::{Catalog, ErrorKind, TableIdent};
+
+use super::failure;
+use super::guard::Intent;
+use super::landing::{CommitFailure, Landing, Target, dropped};
+use super::lineage;
+use super::names;
+use super::staged::StagedFile;
+use crate::checkpoint::decisions::{Claim, Decision, Mine, Refusal, Start, decide_start};
+use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
+use crate::error::{Error, Result};
+use crate::offsets::Offsets;
+use crate::time::{Epoch, Generation};
+
+/// How long a commit may take until it is proved, unless told otherwise.
+const PATIENCE_DEFAULT: Duration = Duration::from_secs(60);
+
+/// How often a start that was outrun observes again before it gives up. Each time somebody else
+/// has made progress, so more than a few mean a restart loop elsewhere.
+const CLAIMS_MAX: u32 = 16;
+
+/// A table as a new process finds it.
+#[derive(Debug)]
+pub struct Observation {
+    target: Target,
+    table: Table,
+    marker: Option<Box<Marker>>,
+}
+
+impl Observation {
+    /// The table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The marker to resume from; `None` for a fresh start.
+    pub fn marker(&self) -> Option<&Marker> {
+        self.marker.as_deref()
+    }
+
+    /// Sets how long the claim and each commit may take until they are proved.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.target.patience = patience;
+        self
+    }
+}
+
+/// What one epoch adds to the table.
+#[derive(Clone, Debug, Default)]
+pub struct Staged {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Its files, and those of earlier epochs whose commit failed.
+    pub files: Vec<StagedFile>,
+    /// The cut: the next offset of each partition.
+    pub next: Offsets,
+    /// Where partitions began that were not in any cut before.
+    pub joined: Offsets,
+    /// The state snapshot that belongs to the cut.
+    pub state_snapshot: Option<String>,
+}
+
+/// A proved commit.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// Its snapshot; `None` if there was nothing to commit, or it has been expired since.
+    pub snapshot_id: Option<i64>,
+    /// The marker the table stands at now.
+    pub marker: Marker,
+    /// How many swaps were sent.
+    pub attempts: u32,
+    /// How long it took.
+    pub duration: Duration,
+    /// True if it landed although no answer said so.
+    pub already: bool,
+    /// The earlier attempt of unknown outcome that was found to have landed.
+    pub late: Option<Marker>,
+}
+
+/// An attempt whose outcome is not known.
+#[derive(Debug)]
+struct Unproved {
+    marker: Marker,
+    paths: HashSet<String>,
+}
+
+/// Commits the epochs of one pipeline to one table, under one generation.
+#[derive(Debug)]
+pub struct Committer {
+    target: Target,
+    table: Table,
+    head: Marker,
+    unproved: Vec<Unproved>,
+}
+
+impl Committer {
+    /// Loads the table and decides where a new process begins.
+    ///
+    /// A table that must not be touched (rolled back, replaced, diverged) is an error.
+    pub async fn observe(
+        catalog: Arc<dyn Catalog>,
+        ident: TableIdent,
+        pipeline: &str,
+    ) -> Result<Observation> {
+        Self::observe_at(Target {
+            catalog,
+            ident,
+            pipeline: pipeline.to_owned(),
+            patience: PATIENCE_DEFAULT,
+        })
+        .await
+    }
+
+    async fn observe_at(target: Target) -> Result<Observation> {
+        let table = target
+            .catalog
+            .load_table(&target.ident)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::TableNotFound => dropped(&target.ident),
+                _ => failure::external(format!("table {} can't be loaded", target.ident), &error),
+            })?;
+        let observed = lineage::observe(table.metadata(), &target.pipeline)?;
+        let marker = match decide_start(&observed) {
+            Start::Fresh => None,
+            Start::Resume(marker) => Some(marker),
+            Start::Refuse(refusal) => return Err(refused(&target.ident, &refusal)),
+        };
+        Ok(Observation {
+            target,
+            table,
+            marker,
+        })
+    }
+
+    /// Takes the pipeline over: claims the next generation with an empty snapshot that carries the
+    /// marker forward. It must be a snapshot, since a mere change of properties would not
+    /// invalidate a swap that a zombie has in flight.
+    ///
+    /// `first` says where partitions begin that the marker does not know: all of them on a fresh
+    /// start. Of two starts at once, one wins a generation; the other observes again and claims
+    /// the next, so the marker returned may be a newer one than was observed.
+    pub async fn claim(
+        mut observation: Observation,
+        first: &Offsets,
+        cluster_id: Option<&str>,
+    ) -> Result<(Self, Marker)> {
+        for _ in 0..CLAIMS_MAX {
+            let Observation {
+                target,
+                table,
+                marker: carried,
+            } = &observation;
+            same_cluster(carried.as_deref(), cluster_id)?;
+            let marker = claim_marker(target, table, carried.as_deref(), first, cluster_id)?;
+            let intent = Intent::Claim(Claim {
+                id: marker.id.clone(),
+                table_uuid: marker.table_uuid.clone(),
+                carries: marker.parent.clone(),
+            });
+            let landing = target.land(table, &intent, &marker, &[], &mut 0).await?;
+            match landing {
+                Landing::Proved { table, .. } => {
+                    let committer = Self {
+                        target: observation.target,
+                        table,
+                        head: marker.clone(),
+                        unproved: Vec::new(),
+                    };
+                    return Ok((committer, marker));
+                }
+                Landing::Elsewhere { decision, .. } => match decision {
+                    Decision::Outrun => {}
+                    decision => return Err(stopped(&observation.target, marker.generation, decision)),
+                },
+            }
+            observation = Self::observe_at(observation.target).await?;
+        }
+        Err(Error::fenced(format!(
+            "other starts of pipeline {} were faster {CLAIMS_MAX} times in a row",
+            observation.target.pipeline
+        ))
+        .advice("run one process per pipeline; give another one another pipeline name"))
+    }
+
+    /// Commits an epoch: files, offsets and state snapshot in one atomic change, proved by a
+    /// reload. An epoch in which nothing moved makes no snapshot.
+    ///
+    /// After [`CommitFailure::Unknown`] hand the same files in again, together with the next
+    /// epoch's. If the returned future is dropped, the attempt counts as unknown as well.
+    pub async fn commit(&mut self, mut staged: Staged) -> Result<Committed, CommitFailure> {
+        let started = Instant::now();
+        let mut attempts = 0;
+        let mut late = None;
+        if staged.epoch <= self.head.epoch {
+            return Err(CommitFailure::Fatal(Error::internal(format!(
+                "epoch {} was handed in after {}",
+                staged.epoch, self.head
+            ))));
+        }
+        loop {
+            let moved = Ranges::between(&self.head.next, &staged.next, &staged.joined)
+                .map_err(CommitFailure::Fatal)?;
+            if staged.files.is_empty()
+                && moved.is_empty()
+                && staged.state_snapshot == self.head.state_snapshot
+                && self.unproved.is_empty()
+            {
+                return Ok(self.committed(None, attempts, started, false, late));
+            }
+            let marker = self.next_marker(&staged, moved);
+            let intent = Intent::Commit(self.mine(&marker));
+            // Before it is sent, so that a dropped future can't make it be forgotten.
+            self.unproved.push(Unproved {
+                marker: marker.clone(),
+                paths: staged.files.iter().map(|f| f.path().to_owned()).collect(),
+            });
+            let sent_before = attempts;
+            let landing = self
+                .target
+                .land(&self.table, &intent, &marker, &staged.files, &mut attempts)
+                .await;
+            match landing {
+                Ok(Landing::Proved { table, answer_lost }) => {
+                    self.go_on_from(marker, table);
+                    let snapshot = lineage::snapshot_of(self.table.metadata(), &self.head);
+                    return Ok(self.committed(snapshot, attempts, started, answer_lost, late));
+                }
+                Ok(Landing::Elsewhere { table, decision }) => {
+                    let landed = match &decision {
+                        Decision::Landed(id) => {
+                            self.unproved.iter().position(|u| u.marker.id == *id)
+                        }
+                        _ => None,
+                    };
+                    let Some(index) = landed else {
+                        return Err(CommitFailure::Fatal(stopped(
+                            &self.target,
+                            self.head.generation,
+                            decision,
+                        )));
+                    };
+                    let landed = self.unproved.swap_remove(index);
+                    tracing::info!(marker = %landed.marker, "a commit of unknown outcome has landed");
+                    staged.files.retain(|f| !landed.paths.contains(f.path()));
+                    late = Some(landed.marker.clone());
+                    self.go_on_from(landed.marker, table);
+                }
+                Err(failure) => {
+                    if attempts == sent_before {
+                        self.unproved.pop();
+                    }
+                    return Err(failure);
+                }
+            }
+        }
+    }
+
+    /// The table as it was last read.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The last marker that was proved.
+    pub fn marker(&self) -> &Marker {
+        &self.head
+    }
+
+    /// Everything built on the old head is void now: its swap names a snapshot that `main` has
+    /// left.
+    fn go_on_from(&mut self, marker: Marker, table: Table) {
+        self.head = marker;
+        self.table = table;
+        self.unproved.clear();
+    }
+
+    fn next_marker(&self, staged: &Staged, moved: Ranges) -> Marker {
+        let mut next = self.head.next.clone();
+        next.advance_to(&staged.next);
+        Marker {
+            generation: self.head.generation,
+            epoch: staged.epoch,
+            parent: Some(self.head.id.clone()),
+            moved,
+            next,
+            cluster_id: self.head.cluster_id.clone(),
+            state_snapshot: staged.state_snapshot.clone(),
+            ..blank_marker(&self.target, &self.table, &staged.files)
+        }
+    }
+
+    fn mine(&self, marker: &Marker) -> Mine {
+        Mine {
+            id: marker.id.clone(),
+            table_uuid: self.head.table_uuid.clone(),
+            generation: self.head.generation,
+            parent: self.head.id.clone(),
+            parent_rank: self.head.rank(),
+            unproved: self.unproved.iter().map(|u| u.marker.id.clone()).collect(),
+        }
+    }
+
+    fn committed(
+        &self,
+        snapshot_id: Option<i64>,
+        attempts: u32,
+        started: Instant,
+        already: bool,
+        late: Option<Marker>,
+    ) -> Committed {
+        Committed {
+            snapshot_id,
+            marker: self.head.clone(),
+            attempts,
+            duration: started.elapsed(),
+            already,
+            late,
+        }
+    }
+}
+
+/// A marker with everything that does not depend on where in the chain it stands.
+fn blank_marker(target: &Target, table: &Table, files: &[StagedFile]) -> Marker {
+    Marker {
+        version: VERSION,
+        id: MarkerId::random(),
+        pipeline: target.pipeline.clone(),
+        table_uuid: table.metadata().uuid().to_string(),
+        generation: Generation::default(),
+        epoch: Epoch::default(),
+        parent: None,
+        moved: Ranges::default(),
+        next: Offsets::new(),
+        cluster_id: None,
+        state_snapshot: None,
+        rows: files.iter().map(StagedFile::rows).sum(),
+        files: u32::try_from(files.len()).unwrap_or(u32::MAX),
+        files_digest: names::files_digest(files.iter().map(StagedFile::path)),
+        base_sequence: table.metadata().last_sequence_number(),
+        committed_at_ms: chrono::Utc::now().timestamp_millis(),
+        calve_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn claim_marker(
+    target: &Target,
+    table: &Table,
+    carried: Option<&Marker>,
+    first: &Offsets,
+    cluster_id: Option<&str>,
+) -> Result<Marker> {
+    let known = carried.map(|marker| marker.next.clone()).unwrap_or_default();
+    let mut joined = Offsets::new();
+    for (topic, partition, next) in first.iter() {
+        if known.get(topic, partition).is_none() {
+            joined.set(topic, partition, next);
+        }
+    }
+    let mut next = known.clone();
+    next.advance_to(&joined);
+    Ok(Marker {
+        generation: carried.map_or(Generation(1), |marker| marker.generation.next()),
+        epoch: carried.map_or(Epoch(0), |marker| marker.epoch),
+        parent: carried.map(|marker| marker.id.clone()),
+        moved: Ranges::between(&known, &next, &joined)?,
+        next,
+        cluster_id: cluster_id
+            .map(str::to_owned)
+            .or_else(|| carried.and_then(|marker| marker.cluster_id.clone())),
+        state_snapshot: carried.and_then(|marker| marker.state_snapshot.clone()),
+        ..blank_marker(target, table, &[])
+    })
+}
+
+/// Offsets mean nothing in another cluster.
+fn same_cluster(carried: Option<&Marker>, cluster_id: Option<&str>) -> Result<()> {
+    let recorded = carried.and_then(|marker| marker.cluster_id.as_deref());
+    match (recorded, cluster_id) {
+        (Some(recorded), Some(found)) if recorded != found => Err(Error::diverged(format!(
+            "the marker's offsets belong to Kafka cluster {recorded}, the brokers are cluster {found}"
+        ))
+        .advice(
+            "check kafka.brokers; to read another cluster into this table, use another pipeline name",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn refused(ident: &TableIdent, refusal: &Refusal) -> Error {
+    Error::diverged(format!("table {ident} must not be written to: {refusal}")).advice(
+        match refusal {
+            Refusal::Replaced { .. } => {
+                "nothing was written; restore the old table, or start under another pipeline name"
+            }
+            Refusal::RolledBack { .. } => {
+                "nothing was written; undo the rollback, or start under another pipeline name to \
+                 begin anew"
+            }
+            Refusal::Diverged { .. } => {
+                "nothing was written; find out who changes calve's table properties, and restore them"
+            }
+        },
+    )
+}
+
+fn stopped(target: &Target, generation: Generation, decision: Decision) -> Error {
+    match decision {
+        Decision::Fenced(newer) => Error::fenced(format!(
+            "generation {newer} of pipeline {} has taken over table {}, this process is generation \
+             {generation}",
+            target.pipeline, target.ident
+        ))
+        .advice(
+            "nothing is lost: the newer process goes on from the last marker; stop this one, or \
+             give it another pipeline name",
+        ),
+        Decision::Refuse(refusal) => refused(&target.ident, &refusal),
+        decision => Error::internal(format!("a commit ended in {decision:?}")),
+    }
+}

@@ -1,0 +1,202 @@
+//! The guard: a catalog in front of the catalog that lets an append through only if the decision
+//! was made on exactly the metadata that the swap compares with.
+//!
+//! ```text
+//!  Transaction::commit ── each attempt ──▶ load_table ──▶ decide ──▶ Append: a permit is laid down
+//!                                              │                     else: verdict, no permit, error
+//!                                              ▼
+//!                        apply the append ──▶ update_table ──▶ takes the permit, or refuses
+//! ```
+//!
+//! Why it is needed: `Transaction::commit` reloads the table and re-applies the append on each
+//! attempt. After a lost response, or a 409 that its own success caused, the same files would land
+//! twice. The swap requires the table's UUID and the snapshot of `main` to be those of the load,
+//! so a decision made in `load_table` holds at the swap, or the swap fails and the next attempt
+//! loads, and decides, again.
+//!
+//! Nothing here is visible outside of this room: a [`Permit`] can be made only by `load_table`
+//! below, is good for one swap, and is the only way to the inner catalog's `update_table`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use iceberg::table::Table;
+use iceberg::{
+    Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation,
+    TableIdent,
+};
+
+use super::lineage;
+use crate::checkpoint::decisions::{
+    Claim, Decision, Mine, Observed, decide_claim, decide_commit,
+};
+
+/// What a transaction is for: which question is asked about the table.
+#[derive(Clone, Debug)]
+pub(super) enum Intent {
+    /// A new process takes the pipeline over.
+    Claim(Claim),
+    /// A process that holds a generation commits an epoch.
+    Commit(Mine),
+}
+
+impl Intent {
+    pub(super) fn decide(&self, observed: &Observed) -> Decision {
+        match self {
+            Self::Claim(claim) => decide_claim(observed, claim),
+            Self::Commit(mine) => decide_commit(observed, mine),
+        }
+    }
+}
+
+/// The right to one swap, on the metadata it was given for.
+#[derive(Debug)]
+struct Permit(());
+
+#[derive(Debug, Default)]
+struct State {
+    permit: Option<Permit>,
+    sent: u32,
+}
+
+/// The decorator; one for each transaction.
+#[derive(Debug)]
+pub(super) struct GuardedCatalog {
+    inner: Arc<dyn Catalog>,
+    table: TableIdent,
+    pipeline: String,
+    intent: Intent,
+    state: Mutex<State>,
+}
+
+impl GuardedCatalog {
+    pub(super) fn new(
+        inner: Arc<dyn Catalog>,
+        table: TableIdent,
+        pipeline: String,
+        intent: Intent,
+    ) -> Self {
+        Self {
+            inner,
+            table,
+            pipeline,
+            intent,
+            state: Mutex::default(),
+        }
+    }
+
+    /// How many swaps were asked of the inner catalog: with none, nothing can have landed.
+    pub(super) fn sent(&self) -> u32 {
+        self.state().sent
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is two plain values: a panic elsewhere can't have left it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Not retryable, so that the library gives the decision back to the committer at once.
+fn refusal(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::PreconditionFailed, message.into()).with_retryable(false)
+}
+
+fn forbidden<T>() -> Result<T> {
+    Err(refusal("a commit does not change anything but its table"))
+}
+
+#[async_trait]
+impl Catalog for GuardedCatalog {
+    async fn load_table(&self, table: &TableIdent) -> Result<Table> {
+        // Whatever was permitted before was permitted on older metadata.
+        self.state().permit = None;
+        let loaded = self.inner.load_table(table).await?;
+        let observed = lineage::observe(loaded.metadata(), &self.pipeline)
+            .map_err(|error| refusal(error.to_string()))?;
+        match self.intent.decide(&observed) {
+            Decision::Append if *table == self.table => {
+                self.state().permit = Some(Permit(()));
+                Ok(loaded)
+            }
+            decision => Err(refusal(format!("the guard decided: {decision:?}"))),
+        }
+    }
+
+    async fn update_table(&self, commit: TableCommit) -> Result<Table> {
+        {
+            let mut state = self.state();
+            let Some(Permit(())) = state.permit.take() else {
+                return Err(refusal("a swap was asked for without a permit"));
+            };
+            if *commit.identifier() != self.table {
+                return Err(refusal("a swap was asked for on another table"));
+            }
+            state.sent += 1;
+        }
+        self.inner.update_table(commit).await
+    }
+
+    async fn list_namespaces(
+        &self,
+        parent: Option<&NamespaceIdent>,
+    ) -> Result<Vec<NamespaceIdent>> {
+        self.inner.list_namespaces(parent).await
+    }
+
+    async fn get_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace> {
+        self.inner.get_namespace(namespace).await
+    }
+
+    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
+        self.inner.namespace_exists(namespace).await
+    }
+
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
+        self.inner.list_tables(namespace).await
+    }
+
+    async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
+        self.inner.table_exists(table).await
+    }
+
+    async fn create_namespace(
+        &self,
+        _: &NamespaceIdent,
+        _: HashMap<String, String>,
+    ) -> Result<Namespace> {
+        forbidden()
+    }
+
+    async fn update_namespace(
+        &self,
+        _: &NamespaceIdent,
+        _: HashMap<String, String>,
+    ) -> Result<()> {
+        forbidden()
+    }
+
+    async fn drop_namespace(&self, _: &NamespaceIdent) -> Result<()> {
+        forbidden()
+    }
+
+    async fn create_table(&self, _: &NamespaceIdent, _: TableCreation) -> Result<Table> {
+        forbidden()
+    }
+
+    async fn drop_table(&self, _: &TableIdent) -> Result<()> {
+        forbidden()
+    }
+
+    async fn purge_table(&self, _: &TableIdent) -> Result<()> {
+        forbidden()
+    }
+
+    async fn rename_table(&self, _: &TableIdent, _: &TableIdent) -> Result<()> {
+        forbidden()
+    }
+
+    async fn register_table(&self, _: &TableIdent, _: String) -> Result<Table> {
+        forbidden()
+    }
+}

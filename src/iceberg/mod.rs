@@ -1,0 +1,32 @@
+//! The table: opening catalogs, creating tables, writing files, and the guarded commit.
+//!
+//! ```text
+//!  open_catalog ─▶ load_or_create ─▶ Committer::observe ─▶ claim ──────────────┐
+//!                        │                                                     ▼
+//!                        └─▶ TableWriter ─ rolling Parquet files ─▶ StagedFile ─▶ Committer::commit
+//!                            (every worker)                                       (one worker)
+//! ```
+//!
+//! The table commit is the checkpoint: files, offsets and the name of the state snapshot become
+//! visible in one compare-and-swap of the catalog. What that rests on:
+//!
+//! * nothing but the [`Committer`] can append: staged files are opaque outside of this room, and
+//!   inside, the way to the catalog's swap leads through the guard;
+//! * the answer of a catalog is a hint, a reload is the proof;
+//! * every file name is unique, because every storage backend overwrites in silence;
+//! * what a writer holds in memory is bounded by the row-group size, whatever the data.
+//!
+//! What this room must never do: decide about a marker (that is [`crate::checkpoint::decisions`]),
+//! read settings, or delete a file that a table may refer to.
+
+mod committer;
+mod failure;
+mod guard;
+mod landing;
+mod lineage;
+pub mod names;
+mod staged;
+
+pub use committer::{Committed, Committer, Observation, Staged};
+pub use landing::CommitFailure;
+pub use staged::StagedFile;

@@ -1,0 +1,71 @@
+//! What a dataflow writes to: one table, seen from one process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use iceberg::spec::SchemaRef;
+use iceberg::table::Table;
+
+use super::{Committer, TableWriter, WriterOptions};
+use crate::error::Result;
+use crate::time::{Epoch, Generation};
+
+/// A table as the target of a pipeline. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    table: Table,
+    pipeline: String,
+    generation: Generation,
+    target_file_bytes: u64,
+    row_group_bytes: u64,
+    /// Only in the process that claimed the pipeline, until the commit operator takes it.
+    committer: Arc<Mutex<Option<Committer>>>,
+}
+
+impl Sink {
+    /// A sink of `generation` of `pipeline`, with the committer if this process has claimed it.
+    pub fn new(
+        table: Table,
+        pipeline: String,
+        generation: Generation,
+        target_file_bytes: u64,
+        row_group_bytes: u64,
+        committer: Option<Committer>,
+    ) -> Self {
+        Self {
+            table,
+            pipeline,
+            generation,
+            target_file_bytes,
+            row_group_bytes,
+            committer: Arc::new(Mutex::new(committer)),
+        }
+    }
+
+    /// The schema that rows must have.
+    pub fn schema(&self) -> &SchemaRef {
+        self.table.metadata().current_schema()
+    }
+
+    /// A writer for the rows of one epoch on one worker.
+    pub(super) fn writer(&self, epoch: Epoch, worker: usize) -> Result<TableWriter> {
+        TableWriter::new(
+            &self.table,
+            WriterOptions {
+                pipeline: self.pipeline.clone(),
+                generation: self.generation,
+                epoch,
+                worker,
+                target_file_bytes: self.target_file_bytes,
+                row_group_bytes: self.row_group_bytes,
+            },
+        )
+    }
+
+    /// The right to commit: there is one, and the first to ask gets it.
+    pub(super) fn take_committer(&self) -> Option<Committer> {
+        self.committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}

@@ -1,0 +1,127 @@
+//! Questions to the cluster that block: which partitions there are and where they begin and end.
+//!
+//! Asked at the start and by the discovery task, never from an operator.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::client::{Context, client_config};
+use crate::config::Kafka;
+use crate::error::{Error, Result};
+use crate::offsets::{NextOffset, Offsets};
+
+/// How long one question may take. A broker that is up answers in milliseconds; a name that does not
+/// resolve or a port that is closed never does.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client for metadata only: it reads no records and joins no group.
+pub struct Cluster {
+    client: BaseConsumer<Context>,
+    brokers: String,
+    topics: Vec<String>,
+}
+
+/// A partition's first and next offset, as the broker tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// The oldest offset that is still there.
+    pub low: i64,
+    /// The offset the next record will get (with `read_committed`: the end of what is decided).
+    pub high: i64,
+}
+
+impl Cluster {
+    /// A client for the cluster and topics of the settings. Connects when first asked.
+    pub fn open(kafka: &Kafka, pipeline: &str) -> Result<Self> {
+        let client = client_config(kafka, &format!("calve-{pipeline}-metadata"))
+            .create_with_context(Context::default())
+            .map_err(|error| {
+                Error::config("the Kafka client can't be created")
+                    .caused_by(error)
+                    .advice("check the kafka.* settings with `calve config`")
+            })?;
+        Ok(Self {
+            client,
+            brokers: kafka.brokers.clone().unwrap_or_default(),
+            topics: kafka.topics.clone(),
+        })
+    }
+
+    /// The cluster's id, if the broker tells it.
+    pub fn id(&self) -> Option<String> {
+        self.client.client().fetch_cluster_id(ANSWER_TIMEOUT)
+    }
+
+    /// All partitions of all topics, in order.
+    pub fn partitions(&self) -> Result<Vec<(String, i32)>> {
+        let mut partitions = Vec::new();
+        for topic in &self.topics {
+            let metadata = self
+                .client
+                .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
+                .map_err(|error| self.unreachable(error))?;
+            let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+                return Err(self.unknown_topic(topic));
+            };
+            if let Some(code) = found.error() {
+                return Err(match RDKafkaErrorCode::from(code) {
+                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+                        self.unknown_topic(topic)
+                    }
+                    code => Error::external(format!("Kafka refuses topic {topic}"))
+                        .caused_by(KafkaError::MetadataFetch(code))
+                        .advice(
+                            "check that this user may describe and read the topic \
+                             (kafka.sasl.* settings, ACLs)",
+                        ),
+                });
+            }
+            let mut ids: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
+            ids.sort_unstable();
+            partitions.extend(ids.into_iter().map(|id| (topic.clone(), id)));
+        }
+        Ok(partitions)
+    }
+
+    /// Where a partition begins and ends now.
+    pub fn watermarks(&self, topic: &str, partition: i32) -> Result<Watermarks> {
+        let (low, high) = self
+            .client
+            .fetch_watermarks(topic, partition, ANSWER_TIMEOUT)
+            .map_err(|error| self.unreachable(error))?;
+        Ok(Watermarks { low, high })
+    }
+
+    /// The end of every given partition now.
+    pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Offsets> {
+        let mut ends = Offsets::new();
+        for (topic, partition) in partitions {
+            let marks = self.watermarks(topic, *partition)?;
+            ends.set(topic, *partition, NextOffset(marks.high));
+        }
+        Ok(ends)
+    }
+
+    fn unknown_topic(&self, topic: &str) -> Error {
+        Error::config(format!(
+            "topic {topic} does not exist on the Kafka cluster at {}",
+            self.brokers
+        ))
+        .advice("create the topic, or correct kafka.topic (KAFKA_TOPIC)")
+    }
+
+    fn unreachable(&self, error: KafkaError) -> Error {
+        let complaint = self.client.context().last_complaint();
+        Error::external(match complaint {
+            Some(complaint) => format!("Kafka at {} does not answer ({complaint})", self.brokers),
+            None => format!("Kafka at {} does not answer", self.brokers),
+        })
+        .caused_by(error)
+        .advice(
+            "check kafka.brokers (KAFKA_BROKERS), that the broker runs, and the kafka.security.* \
+             settings; nothing was lost: the next start goes on from the table's marker",
+        )
+    }
+}

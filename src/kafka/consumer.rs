@@ -1,0 +1,123 @@
+//! One worker's consumer: assigned by hand, read in batches, woken instead of polled.
+
+use std::sync::Arc;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::Offset;
+
+use super::client::{Context, client_config};
+use super::queue::{self, BatchQueue, Event};
+use crate::config::Kafka;
+use crate::error::{Error, Result};
+use crate::offsets::{NextOffset, Offsets};
+
+/// Reads the partitions it is told to read.
+pub(super) struct Consumer {
+    // Before `client`: the queue handle must be released first.
+    queue: BatchQueue,
+    client: Arc<BaseConsumer<Context>>,
+}
+
+impl Consumer {
+    /// A consumer without partitions. `wake` is called from librdkafka's threads when the queue goes
+    /// from empty to non-empty.
+    pub(super) fn open(
+        kafka: &Kafka,
+        client_id: &str,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let mut client: BaseConsumer<Context> = client_config(kafka, client_id)
+            .set("group.id", &kafka.group_id)
+            .create_with_context(Context::default())
+            .map_err(|error| {
+                Error::config("the Kafka consumer can't be created")
+                    .caused_by(error)
+                    .advice("check the kafka.* settings with `calve config`")
+            })?;
+        client.set_nonempty_callback(wake);
+        let queue = BatchQueue::of(&client)
+            .ok_or_else(|| Error::internal("librdkafka gave a consumer without a queue"))?;
+        Ok(Self {
+            queue,
+            client: Arc::new(client),
+        })
+    }
+
+    /// Adds partitions, each to be read from its next offset.
+    pub(super) fn assign(&self, partitions: &Offsets) -> Result<()> {
+        let assign = || -> KafkaResult<()> {
+            self.client.incremental_assign(&to_list(partitions)?)
+        };
+        assign().map_err(|error| {
+            Error::internal(format!("the partitions {partitions} can't be assigned"))
+                .caused_by(error)
+        })
+    }
+
+    /// Stops fetching a partition that has been read to its bound.
+    pub(super) fn pause(&self, topic: &str, partition: i32) {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(topic, partition);
+        if let Err(error) = self.client.pause(&list) {
+            // What still arrives is skipped by its offset: pausing only saves the transfer.
+            tracing::debug!(%error, topic, partition, "pausing failed");
+        }
+    }
+
+    /// Visits what has arrived, up to one batch; false once the queue is empty.
+    pub(super) fn take(&mut self, visit: impl FnMut(Event<'_>)) -> bool {
+        self.queue.take(visit)
+    }
+
+    /// The next offset of each partition of which something was taken: it counts transaction markers
+    /// and gaps that no message tells of.
+    pub(super) fn positions(&self) -> Offsets {
+        let mut positions = Offsets::new();
+        match self.client.position() {
+            Ok(list) => {
+                for element in list.elements() {
+                    if let Offset::Offset(next) = element.offset() {
+                        positions.set(element.topic(), element.partition(), NextOffset(next));
+                    }
+                }
+            }
+            // Then the cut rests on the messages alone, which is never too far.
+            Err(error) => tracing::debug!(%error, "no positions"),
+        }
+        positions
+    }
+
+    /// The end of a partition as the last fetch told it.
+    pub(super) fn known_end(&self, topic: &str, partition: i32) -> Option<i64> {
+        queue::known_end(&self.client, topic, partition)
+    }
+
+    /// A call that writes `offsets` to the group and waits for the broker, for a thread that may wait.
+    ///
+    /// They are for people and their tools (`kafka-consumer-groups --describe`); calve never reads them,
+    /// so a failure is a log line.
+    pub(super) fn group_commit(&self, offsets: &Offsets) -> impl FnOnce() + Send + 'static {
+        let client = Arc::clone(&self.client);
+        let list = to_list(offsets);
+        move || {
+            let result = list.and_then(|list| client.commit(&list, CommitMode::Sync));
+            if let Err(error) = result {
+                tracing::warn!(
+                    %error,
+                    "the consumer group's offsets were not updated; they are informational, \
+                     calve resumes from the table's marker"
+                );
+            }
+        }
+    }
+}
+
+fn to_list(offsets: &Offsets) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (topic, partition, next) in offsets.iter() {
+        list.add_partition_offset(topic, partition, Offset::Offset(next.0))?;
+    }
+    Ok(list)
+}

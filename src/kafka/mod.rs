@@ -1,0 +1,30 @@
+//! Kafka: reading partitions into the dataflow.
+//!
+//! ```text
+//!   Cluster ── partitions, watermarks ──▶ start offsets, Discovery
+//!                                             │ new partitions
+//!   closes ──▶ ┌──────────────┐ ◀─────────────┘
+//!              │ kafka_source │ ── messages ─▶ …      one per worker
+//!   commits ─▶ │  (Consumer)  │ ── cuts ─────▶ sinks
+//!              └──────────────┘ ── reports ──▶ coordinator
+//! ```
+//!
+//! Invariants:
+//! * Partition *p* is read by worker *p mod peers*, by manual assignment. No group membership, so no
+//!   rebalance can take a partition away in the middle of an epoch.
+//! * Where reading starts is decided once, in the table's marker; the group's offsets are written for
+//!   people to look at and never read.
+//! * `auto.offset.reset` is `error`, always: a lost offset is a fact to report, not a reason to jump.
+//! * The cut is the consumer's *position*, which counts transaction markers and compaction gaps.
+
+mod client;
+mod cluster;
+mod consumer;
+mod discovery;
+mod queue;
+mod reader;
+mod source;
+
+pub use cluster::{Cluster, Watermarks};
+pub use discovery::Discovery;
+pub use source::{Chunk, KafkaSource, Source, SourceOptions, Start};

@@ -1,0 +1,355 @@
+//! What a source operator does between two looks at its frontiers: positions, bounds, reading.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::consumer::Consumer;
+use super::queue::{Event, Record};
+use super::source::{SourceOptions, Start};
+use super::Discovery;
+use crate::checkpoint::{Close, Cut, Report};
+use crate::error::{Error, Result};
+use crate::messages::Messages;
+use crate::metrics::PartitionLabels;
+use crate::offsets::{NextOffset, Offsets};
+use crate::process::Process;
+use crate::time::Epoch;
+
+/// A chunk ends at this many bytes: large enough that timely's cost per message of its own vanishes,
+/// small enough to stay in the second-level cache until it is decoded.
+const CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// A chunk ends at this many messages.
+const CHUNK_MESSAGES_MAX: usize = 1024;
+/// How often the lag is looked at while records flow.
+pub(super) const LAG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One worker's share of the partitions and where it stands in each.
+pub(super) struct Reader {
+    pub(super) start: Start,
+    topics: Arc<[Arc<str>]>,
+    discovery: Arc<Discovery>,
+    process: Arc<Process>,
+    consumer: Consumer,
+    worker: usize,
+    peers: usize,
+    partitions: Vec<Partition>,
+    /// Where the partitions began that were found after the start.
+    joined: Offsets,
+    /// Index of the partition the last record came from: records come in runs.
+    last: usize,
+    lag_seen: Option<Instant>,
+    /// True if records were read since the lag was looked at.
+    pub(super) lag_is_stale: bool,
+    told_exhausted: bool,
+    told_drain: bool,
+    told_full: Option<Epoch>,
+}
+
+#[derive(Debug)]
+struct Partition {
+    topic: u32,
+    /// The next offset to read: the cut.
+    next: i64,
+    /// The bound of a bounded run; `i64::MAX` otherwise.
+    end: i64,
+    labels: PartitionLabels,
+}
+
+impl Partition {
+    fn id(&self) -> i32 {
+        self.labels.partition
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.next >= self.end
+    }
+}
+
+impl Reader {
+    pub(super) fn new(
+        options: SourceOptions,
+        process: Arc<Process>,
+        consumer: Consumer,
+        worker: usize,
+        peers: usize,
+    ) -> Self {
+        let topics = options.kafka.topics.iter().map(|t| Arc::from(t.as_str()));
+        Self {
+            topics: topics.collect(),
+            start: options.start,
+            discovery: options.discovery,
+            process,
+            consumer,
+            worker,
+            peers,
+            partitions: Vec::new(),
+            joined: Offsets::new(),
+            last: 0,
+            lag_seen: None,
+            lag_is_stale: true,
+            told_exhausted: false,
+            told_drain: false,
+            told_full: None,
+        }
+    }
+
+    /// Assigns this worker's partitions that are not read yet.
+    pub(super) fn adopt_new_partitions(&mut self) {
+        let (worker, peers) = (self.worker, self.peers);
+        let starts = self.discovery.starts(|topic, partition| {
+            usize::try_from(partition).is_ok_and(|p| p % peers == worker)
+                && self.position_of(topic, partition).is_none()
+        });
+        if starts.is_empty() {
+            return;
+        }
+        for (topic, partition, next) in starts.iter() {
+            let Some(index) = self.topics.iter().position(|known| &**known == topic) else {
+                continue;
+            };
+            // A bounded run reads what was there when it started, so a partition that came later is
+            // left for the next run: its bound is its start.
+            let end = match &self.start.ends {
+                Some(ends) => ends.get(topic, partition).unwrap_or(next).0,
+                None => i64::MAX,
+            };
+            if self.start.offsets.get(topic, partition).is_none() {
+                self.joined.set(topic, partition, next);
+            }
+            tracing::debug!(worker, topic, partition, %next, "reading partition");
+            self.partitions.push(Partition {
+                topic: index as u32,
+                next: next.0,
+                end,
+                labels: PartitionLabels {
+                    topic: topic.to_owned(),
+                    partition,
+                },
+            });
+        }
+        if let Err(error) = self.consumer.assign(&starts) {
+            self.process.fail(error);
+        }
+    }
+
+    /// The cut that answers `close`.
+    pub(super) fn cut(&mut self, close: Close) -> Cut {
+        // The consumer's position also counts the transaction markers behind the last record.
+        let positions = self.consumer.positions();
+        let mut next = Offsets::new();
+        for partition in &mut self.partitions {
+            let topic = &partition.labels.topic;
+            if let Some(position) = positions.get(topic, partition.id()) {
+                partition.next = partition.next.max(position.0.min(partition.end));
+            }
+            next.set(topic, partition.id(), NextOffset(partition.next));
+        }
+        Cut {
+            epoch: close.epoch,
+            worker: self.worker,
+            next,
+            joined: self.joined.clone(),
+            last: close.last,
+        }
+    }
+
+    /// Reads one chunk of what has arrived. The flag says that there is probably more.
+    pub(super) fn read(&mut self) -> (Messages, bool) {
+        let mut chunk = Messages::new(Arc::clone(&self.topics));
+        let mut more = true;
+        // The closure borrows the other fields while the consumer is borrowed mutably.
+        let Self {
+            consumer,
+            partitions,
+            topics,
+            last,
+            process,
+            ..
+        } = self;
+        while more && chunk.len() < CHUNK_MESSAGES_MAX && chunk.byte_len() < CHUNK_BYTES_MAX {
+            more = consumer.take(|event| match event {
+                Event::Message(record) => {
+                    let Some(index) =
+                        find(partitions, topics, *last, record.topic, record.partition)
+                    else {
+                        return;
+                    };
+                    *last = index;
+                    if let Err(error) = accept(&mut partitions[index], &record, &mut chunk) {
+                        process.fail(error);
+                    }
+                }
+                Event::End {
+                    topic,
+                    partition,
+                    offset,
+                } => {
+                    if let Some(index) = find(partitions, topics, *last, topic, partition) {
+                        let partition = &mut partitions[index];
+                        partition.next = partition.next.max(offset.min(partition.end));
+                    }
+                }
+                Event::Error {
+                    topic,
+                    partition,
+                    offset,
+                    code,
+                    reason,
+                } => {
+                    let place = topic.map(|topic| (topic, partition, offset));
+                    if let Some(error) = fatal(place, code, &reason) {
+                        process.fail(error);
+                    } else {
+                        tracing::warn!(?code, topic, partition, "Kafka: {reason}");
+                    }
+                }
+            });
+        }
+        self.lag_is_stale |= !chunk.is_empty();
+        let metrics = self.process.metrics();
+        metrics.records_read.inc_by(chunk.len() as u64);
+        metrics.bytes_read.inc_by(chunk.byte_len() as u64);
+        self.observe_lag();
+        (chunk, more)
+    }
+
+    /// What the coordinator does not know yet.
+    pub(super) fn news(&mut self, full: bool, open: Epoch) -> Vec<Report> {
+        let mut news = Vec::new();
+        if self.start.ends.is_some()
+            && !self.told_exhausted
+            && self.partitions.iter().all(Partition::is_exhausted)
+        {
+            self.told_exhausted = true;
+            for partition in &self.partitions {
+                self.consumer.pause(&partition.labels.topic, partition.id());
+            }
+            news.push(Report::Exhausted);
+        }
+        if self.process.is_draining() && !self.told_drain {
+            self.told_drain = true;
+            news.push(Report::Drain);
+        }
+        if full && self.told_full != Some(open) {
+            self.told_full = Some(open);
+            news.push(Report::Full);
+        }
+        news
+    }
+
+    /// Writes what is committed of this worker's partitions to the consumer group.
+    pub(super) fn committed(&self, offsets: Option<&Offsets>) {
+        let mut mine = Offsets::new();
+        for (topic, partition, next) in offsets.into_iter().flat_map(Offsets::iter) {
+            if self.position_of(topic, partition).is_some() {
+                mine.set(topic, partition, next);
+            }
+        }
+        if !mine.is_empty() {
+            self.process.spawn_blocking(self.consumer.group_commit(&mine));
+        }
+    }
+
+    fn position_of(&self, topic: &str, partition: i32) -> Option<usize> {
+        find(&self.partitions, &self.topics, self.last, topic, partition)
+    }
+
+    fn observe_lag(&mut self) {
+        if !self.lag_is_stale || self.lag_seen.is_some_and(|at| at.elapsed() < LAG_INTERVAL) {
+            return;
+        }
+        self.lag_seen = Some(Instant::now());
+        self.lag_is_stale = false;
+        for partition in &self.partitions {
+            if let Some(end) = self
+                .consumer
+                .known_end(&partition.labels.topic, partition.id())
+            {
+                let lag = (end - partition.next).max(0);
+                self.process.metrics().set_lag(&partition.labels, lag);
+            }
+        }
+    }
+}
+
+/// Takes a record in, unless it lies behind the bound. A record before the position would be a
+/// duplicate: nothing explains it, so nothing may be committed on top of it.
+fn accept(partition: &mut Partition, record: &Record<'_>, chunk: &mut Messages) -> Result<()> {
+    if record.offset >= partition.end {
+        partition.next = partition.end;
+        return Ok(());
+    }
+    if record.offset < partition.next {
+        return Err(Error::internal(format!(
+            "{}[{}]: offset {} came after the position had reached {}",
+            record.topic, record.partition, record.offset, partition.next
+        )));
+    }
+    partition.next = record.offset + 1;
+    chunk.push(
+        partition.topic,
+        record.partition,
+        record.offset,
+        record.timestamp_ms,
+        record.key,
+        record.payload,
+    );
+    Ok(())
+}
+
+fn find(
+    partitions: &[Partition],
+    topics: &[Arc<str>],
+    last: usize,
+    topic: &str,
+    partition: i32,
+) -> Option<usize> {
+    let is_it = |candidate: &Partition| {
+        candidate.id() == partition && &*topics[candidate.topic as usize] == topic
+    };
+    match partitions.get(last) {
+        Some(candidate) if is_it(candidate) => Some(last),
+        _ => partitions.iter().position(is_it),
+    }
+}
+
+/// The error to stop with, or nothing for what librdkafka mends by itself (a broker that is away).
+fn fatal(place: Option<(&str, i32, i64)>, code: RDKafkaErrorCode, reason: &str) -> Option<Error> {
+    use RDKafkaErrorCode as Code;
+    let where_ = match place {
+        Some((topic, partition, offset)) if offset >= 0 => {
+            format!("{topic}[{partition}] at offset {offset}")
+        }
+        Some((topic, partition, _)) => format!("{topic}[{partition}]"),
+        None => "the Kafka client".to_owned(),
+    };
+    match code {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(
+            Error::diverged(format!(
+                "{where_}: the offset to read next is not in the topic any more ({reason})"
+            ))
+            .advice(
+                "the topic was recreated, or retention deleted records before they were read; \
+                 nothing was skipped and nothing in the table was touched. Compare the marker in \
+                 the table's properties with the topic's offsets",
+            ),
+        ),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Some(
+            Error::diverged(format!("{where_}: it does not exist any more ({reason})")).advice(
+                "the topic was deleted while it was read; what was committed is in the table",
+            ),
+        ),
+        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => Some(
+            Error::external(format!("{where_}: Kafka refuses access ({reason})")).advice(
+                "grant READ on the topic and the group to this user; nothing was lost, the next \
+                 start goes on from the table's marker",
+            ),
+        ),
+        Code::Fatal => Some(Error::external(format!("{where_}: {reason}")).advice(
+            "nothing was lost: the next start goes on from the table's marker",
+        )),
+        _ => None,
+    }
+}

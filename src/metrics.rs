@@ -1,0 +1,105 @@
+//! The figures of one process, counted where things happen and read by whoever shows them.
+//!
+//! They are the metric types of the Prometheus client themselves, so that a scrape, the progress
+//! line and the tests read the same numbers. Counting is one relaxed atomic addition per *batch*.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Labels of the per-partition figures.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+pub struct PartitionLabels {
+    /// The topic's name.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+/// All figures; each field says what one of it is.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Records read from Kafka since the start of the process.
+    pub records_read: Counter<u64, AtomicU64>,
+    /// Bytes of keys and payloads read from Kafka.
+    pub bytes_read: Counter<u64, AtomicU64>,
+    /// Records that could not be decoded.
+    pub records_rejected: Counter<u64, AtomicU64>,
+    /// Records encoded into data files, committed or not.
+    pub records_staged: Counter<u64, AtomicU64>,
+    /// Records that a proved table commit made visible.
+    pub records_committed: Counter<u64, AtomicU64>,
+    /// Data files that a proved table commit made visible.
+    pub files_committed: Counter<u64, AtomicU64>,
+    /// Bytes of the committed data files.
+    pub bytes_committed: Counter<u64, AtomicU64>,
+    /// Proved table commits.
+    pub commits: Counter<u64, AtomicU64>,
+    /// The epoch that is open for records.
+    pub epoch_open: Gauge<i64, AtomicI64>,
+    /// The last epoch whose end is durable.
+    pub epoch_committed: Gauge<i64, AtomicI64>,
+    /// Duration of the last proved commit, from its epoch's close to its proof.
+    pub checkpoint_duration_ms: Gauge<i64, AtomicI64>,
+    /// Size of the data files of the last proved commit.
+    pub checkpoint_bytes: Gauge<i64, AtomicI64>,
+    /// Records of the last proved commit.
+    pub checkpoint_records: Gauge<i64, AtomicI64>,
+    /// Bytes of messages read but not yet written, over the workers of the process.
+    pub in_flight_bytes: Gauge<i64, AtomicI64>,
+    /// Records between the source's position and the partition's end.
+    lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
+    /// The partitions that have a lag: a family can't be listed.
+    lag_partitions: Arc<Mutex<BTreeMap<PartitionLabels, i64>>>,
+}
+
+impl Metrics {
+    /// Sets the lag of one partition, in records.
+    pub fn set_lag(&self, partition: &PartitionLabels, lag: i64) {
+        self.lag.get_or_create(partition).set(lag);
+        lock(&self.lag_partitions).insert(partition.clone(), lag);
+    }
+
+    /// The lag over all partitions of this process, in records.
+    pub fn lag_total(&self) -> u64 {
+        lock(&self.lag_partitions).values().sum::<i64>().max(0) as u64
+    }
+
+    /// Registers every figure under the prefix `calve_`.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("calve");
+        macro_rules! register {
+            ($($field:ident, $help:literal;)*) => {
+                $(registry.register(stringify!($field), $help, self.$field.clone());)*
+            };
+        }
+        register! {
+            records_read, "Records read from Kafka";
+            records_rejected, "Records that could not be decoded";
+            records_staged, "Records encoded into data files, committed or not";
+            records_committed, "Records made visible by a proved table commit";
+            files_committed, "Data files made visible by a proved table commit";
+            commits, "Proved table commits";
+            epoch_open, "The epoch that is open for records";
+            epoch_committed, "The last epoch whose end is durable";
+            checkpoint_records, "Records of the last proved commit";
+            checkpoint_duration_ms, "Milliseconds from the close of the last committed epoch to the proof of its commit";
+            lag, "Records between the source's position and the end of the partition";
+        }
+        registry.register_with_unit("read", "Bytes of keys and payloads read from Kafka", Unit::Bytes, self.bytes_read.clone());
+        registry.register_with_unit("committed", "Bytes of the committed data files", Unit::Bytes, self.bytes_committed.clone());
+        registry.register_with_unit("checkpoint", "Size of the data files of the last proved commit", Unit::Bytes, self.checkpoint_bytes.clone());
+        registry.register_with_unit("in_flight", "Messages read but not yet written", Unit::Bytes, self.in_flight_bytes.clone());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every statement under this lock leaves the map valid.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,55 @@
+//! Log lines, which must not tear the live progress line apart.
+
+use std::io::{self, Write};
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::LogFormat;
+use crate::error::{Error, Result};
+
+/// Starts logging to standard error; `level` is a filter such as `info` or `info,calve::kafka=debug`.
+///
+/// Returns the screen that the live line must be drawn on.
+pub fn init(level: &str, format: LogFormat) -> Result<MultiProgress> {
+    let screen = MultiProgress::new();
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Error::config(format!("log.level = {level:?} is not a log filter"))
+            .caused_by(error)
+            .advice("use error, warn, info, debug or trace, or e.g. info,calve::kafka=debug")
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Screen(screen.clone()));
+    // A second call (another run in one process, as tests do) keeps the first logger.
+    let _ = match format {
+        LogFormat::Text => builder
+            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .with_target(false)
+            .try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(screen)
+}
+
+/// Standard error beneath the live line.
+#[derive(Clone)]
+struct Screen(MultiProgress);
+
+impl<'a> MakeWriter<'a> for Screen {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self::Writer {
+        self.clone()
+    }
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

@@ -1,0 +1,103 @@
+//! What a run shows while it works: a live line on a terminal, a log line now and then elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::process::Process;
+
+/// How often the live line is drawn.
+const LIVE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a log line is written where there is no terminal.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows the progress of a process until it is dropped.
+pub struct Progress {
+    task: tokio::task::JoinHandle<()>,
+    line: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Starts showing on `screen`. Must be called within the async runtime.
+    pub fn start(process: &Arc<Process>, screen: &MultiProgress) -> Self {
+        let line = stderr().is_terminal().then(|| {
+            let line = screen.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                line.set_style(style);
+            }
+            line
+        });
+        let task = tokio::spawn(show(Arc::clone(process), line.clone()));
+        Self { task, line }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.task.abort();
+        if let Some(line) = &self.line {
+            line.finish_and_clear();
+        }
+    }
+}
+
+/// The figures at one moment.
+struct Sample {
+    at: Instant,
+    read: u64,
+}
+
+async fn show(process: Arc<Process>, line: Option<ProgressBar>) {
+    let interval = if line.is_some() {
+        LIVE_INTERVAL
+    } else {
+        LOG_INTERVAL
+    };
+    let metrics = process.metrics();
+    let mut before = Sample {
+        at: Instant::now(),
+        read: metrics.records_read.get(),
+    };
+    loop {
+        tokio::time::sleep(interval).await;
+        let now = Sample {
+            at: Instant::now(),
+            read: metrics.records_read.get(),
+        };
+        let seconds = now.at.duration_since(before.at).as_secs_f64();
+        let rate = ((now.read - before.read) as f64 / seconds) as u64;
+        let lag = process.metrics().lag_total();
+        match &line {
+            Some(line) => {
+                line.set_message(format!(
+                    "{}/s · {} read · {} committed · lag {} · epoch {} · last checkpoint {} rows, \
+                     {}, {} ms · {} in flight",
+                    HumanCount(rate),
+                    HumanCount(now.read),
+                    HumanCount(metrics.records_committed.get()),
+                    HumanCount(lag),
+                    metrics.epoch_open.get(),
+                    HumanCount(metrics.checkpoint_records.get() as u64),
+                    HumanBytes(metrics.checkpoint_bytes.get() as u64),
+                    metrics.checkpoint_duration_ms.get(),
+                    HumanBytes(metrics.in_flight_bytes.get().max(0) as u64),
+                ));
+                line.tick();
+            }
+            // A pipeline with nothing to do has nothing to say.
+            None if now.read != before.read => tracing::info!(
+                records_per_s = rate,
+                read = now.read,
+                committed = metrics.records_committed.get(),
+                lag,
+                epoch = metrics.epoch_open.get(),
+                in_flight_bytes = metrics.in_flight_bytes.get(),
+                "progress"
+            ),
+            None => {}
+        }
+        before = now;
+    }
+}

@@ -1,0 +1,119 @@
+//! What the workers of one operating-system process share: a failure slot, the wish to drain, the
+//! async runtime and the figures.
+//!
+//! A timely worker that fails alone leaves its siblings parked for ever, waiting for progress that
+//! never comes. So nothing in a dataflow panics or returns early: it calls [`Process::fail`], which
+//! keeps the *first* error and wakes every worker, and each leaves its loop by itself.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+
+use timely::scheduling::SyncActivator;
+use tokio::runtime::Handle;
+
+use crate::error::Error;
+use crate::metrics::Metrics;
+
+/// Shared by the workers, the signal handler and the async tasks of one process.
+#[derive(Debug)]
+pub struct Process {
+    failed: AtomicBool,
+    failure: Mutex<Option<Error>>,
+    draining: AtomicBool,
+    workers: Mutex<Vec<Thread>>,
+    drain_listeners: Mutex<Vec<SyncActivator>>,
+    runtime: Handle,
+    metrics: Metrics,
+}
+
+impl Process {
+    /// A process that has not failed and does not drain.
+    pub fn new(runtime: Handle) -> Self {
+        Self {
+            failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            draining: AtomicBool::new(false),
+            workers: Mutex::new(Vec::new()),
+            drain_listeners: Mutex::new(Vec::new()),
+            runtime,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Stops all workers of this process because of `error`. The first error is kept: later ones
+    /// are mostly its consequences.
+    pub fn fail(&self, error: Error) {
+        lock(&self.failure).get_or_insert(error);
+        self.failed.store(true, Ordering::Release);
+        for worker in lock(&self.workers).iter() {
+            worker.unpark();
+        }
+    }
+
+    /// True once [`Process::fail`] was called.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Takes the error that stopped the process.
+    pub fn take_failure(&self) -> Option<Error> {
+        lock(&self.failure).take()
+    }
+
+    /// Asks for an orderly end: the sources report it to the coordinator, which closes a last epoch.
+    pub fn request_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        for listener in lock(&self.drain_listeners).iter() {
+            // An error means the worker is gone, which is what draining is for.
+            let _ = listener.activate();
+        }
+    }
+
+    /// True once [`Process::request_drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Registers the calling thread as a worker, to be woken when the process fails.
+    pub fn register_worker(&self) {
+        lock(&self.workers).push(std::thread::current());
+    }
+
+    /// Registers an operator that wants to run when draining begins.
+    pub fn on_drain(&self, listener: SyncActivator) {
+        lock(&self.drain_listeners).push(listener);
+    }
+
+    /// Runs a future on the async runtime while this worker waits for it.
+    ///
+    /// For work that belongs to the worker, such as encoding a batch: the worker's thread polls it.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Runs a future on the runtime's own threads.
+    pub fn spawn<F>(&self, future: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.runtime.spawn(future);
+    }
+
+    /// Runs a call that blocks on a thread of its own; the process ends only after it has ended.
+    pub fn spawn_blocking(&self, call: impl FnOnce() + Send + 'static) {
+        self.runtime.spawn_blocking(call);
+    }
+
+    /// The figures of this process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+/// A poisoned lock means another thread panicked while it held one of these short lists, which are
+/// valid after every statement; the panic itself is reported elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

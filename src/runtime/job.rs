@@ -1,0 +1,201 @@
+//! What a dataflow is built from: the settings made into sources, decoders and sinks, and the control
+//! streams that tie them to the coordinator.
+//!
+//! A dataflow names only what flows; the closes, cuts, reports and commits behind it are wired here, so
+//! that a user's own dataflow gets checkpoints without a line about them.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
+use timely::dataflow::{Scope, Stream, StreamVec};
+
+use crate::budget::Budget;
+use crate::checkpoint::coordinator::coordinator;
+use crate::checkpoint::pace::Pace;
+use crate::checkpoint::{Close, Committed, Cut, Report};
+use crate::config::Settings;
+use crate::error::Result;
+use crate::format::{Decoder, JsonDecoder};
+use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile};
+use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start};
+use crate::operators::Batching;
+use crate::process::Process;
+use crate::time::{Epoch, Epochs};
+
+/// A dataflow under a name that the command line knows.
+#[derive(Clone, Copy)]
+pub struct Dataflow {
+    /// The name: `calve run NAME`.
+    pub name: &'static str,
+    /// One line for the help.
+    pub about: &'static str,
+    /// Builds the graph; called once on every worker.
+    pub build: fn(&Job<'_>) -> Result<()>,
+}
+
+impl Dataflow {
+    /// A dataflow that `build` builds.
+    pub const fn new(
+        name: &'static str,
+        about: &'static str,
+        build: fn(&Job<'_>) -> Result<()>,
+    ) -> Self {
+        Self { name, about, build }
+    }
+}
+
+/// What all workers of a run share: read-only, or internally synchronized.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) process: Arc<Process>,
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) start: Start,
+    pub(super) sink: Sink,
+}
+
+/// A dataflow under construction on one worker.
+pub struct Job<'scope> {
+    scope: Scope<'scope, Epoch>,
+    shared: Arc<Shared>,
+    budget: Budget,
+    closes: StreamVec<'scope, Epoch, Close>,
+    committed: StreamVec<'scope, Epoch, Committed>,
+    cuts: RefCell<Vec<StreamVec<'scope, Epoch, Cut>>>,
+    reports: RefCell<Vec<StreamVec<'scope, Epoch, (usize, Report)>>>,
+    gates: RefCell<Vec<StreamVec<'scope, Epoch, u64>>>,
+    commits: RefCell<Vec<StreamVec<'scope, Epoch, Committed>>>,
+}
+
+impl<'scope> Job<'scope> {
+    /// Builds `dataflow` in `scope`, with a coordinator and the feedback edges around it.
+    pub(super) fn build(
+        dataflow: &Dataflow,
+        shared: &Arc<Shared>,
+        scope: Scope<'scope, Epoch>,
+    ) -> Result<()> {
+        let checkpoint = &shared.settings.checkpoint;
+        let pace = Pace {
+            interval: checkpoint.interval,
+            min_pause: checkpoint.min_pause,
+        };
+        let metrics = shared.process.metrics();
+        // Neither edge adds to an epoch: nothing that arrives over them goes on from there.
+        let (reports_edge, reports) = scope.feedback(Epochs::default());
+        let (committed_edge, committed) = scope.feedback(Epochs::default());
+        let committed = committed.broadcast();
+        let closes = coordinator(
+            scope,
+            shared.start.epoch,
+            pace,
+            metrics.clone(),
+            reports,
+            committed.clone(),
+        );
+        let job = Self {
+            scope,
+            budget: Budget::new(
+                shared.settings.memory.in_flight,
+                shared.settings.memory.uncommitted,
+                metrics.in_flight_bytes.clone(),
+            ),
+            shared: Arc::clone(shared),
+            closes,
+            committed,
+            cuts: RefCell::default(),
+            reports: RefCell::default(),
+            gates: RefCell::default(),
+            commits: RefCell::default(),
+        };
+        (dataflow.build)(&job)?;
+        scope
+            .concatenate(job.reports.take())
+            .connect_loop(reports_edge);
+        scope
+            .concatenate(job.commits.take())
+            .connect_loop(committed_edge);
+        Ok(())
+    }
+
+    /// The scope, for operators of one's own.
+    pub fn scope(&self) -> Scope<'scope, Epoch> {
+        self.scope
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The process: where operators report failures and figures.
+    pub fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.shared.process)
+    }
+
+    /// This worker's memory account, for operators that hold data back.
+    pub fn budget(&self) -> Budget {
+        self.budget.clone()
+    }
+
+    /// The records of the configured topics.
+    pub fn kafka_source(&self) -> Result<Stream<'scope, Epoch, Vec<Chunk>>> {
+        let source = self.scope.kafka_source(
+            SourceOptions {
+                kafka: self.shared.settings.kafka.clone(),
+                pipeline: self.shared.settings.pipeline.name.clone(),
+                start: self.shared.start.clone(),
+                discovery: Arc::clone(&self.shared.discovery),
+            },
+            self.process(),
+            self.budget(),
+            self.closes.clone(),
+            self.committed.clone(),
+        )?;
+        self.cuts.borrow_mut().push(source.cuts);
+        self.reports.borrow_mut().push(source.reports);
+        Ok(source.messages)
+    }
+
+    /// The limits of a batch (`batch.size`, `batch.timeout`).
+    pub fn batching(&self) -> Batching {
+        let settings = &self.shared.settings;
+        Batching {
+            rows_max: settings.batch.size,
+            bytes_max: settings.memory.in_flight / 2,
+            timeout: settings.batch.timeout,
+        }
+    }
+
+    /// A decoder into the table's schema.
+    pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
+        Ok(Box::new(JsonDecoder::new(self.shared.sink.schema())?))
+    }
+
+    /// Keeps every epoch from being committed until the frontier of `stream` has passed it.
+    pub fn commits_wait_for(&self, stream: StreamVec<'scope, Epoch, u64>) {
+        self.gates.borrow_mut().push(stream);
+    }
+
+    /// Where to stage files for the table.
+    pub fn sink(&self) -> Sink {
+        self.shared.sink.clone()
+    }
+
+    /// Commits staged files, one commit per epoch, together with the offsets they reach.
+    pub fn commit(&self, staged: StreamVec<'scope, Epoch, StagedFile>) {
+        let cuts = self.scope.concatenate(self.cuts.borrow().clone());
+        let gates = self.scope.concatenate(self.gates.borrow().clone());
+        let committed = staged.commit(
+            CommitOptions {
+                marker_max_age: self.shared.settings.marker.max_age,
+                timeout: self.shared.settings.checkpoint.timeout,
+            },
+            self.sink(),
+            self.process(),
+            cuts,
+            gates,
+        );
+        self.commits.borrow_mut().push(committed);
+    }
+}

@@ -1,0 +1,22 @@
+//! Running a dataflow: from settings to worker threads to an exit.
+//!
+//! ```text
+//!   launch ── process ──▶ worker 0 ── start: table, marker, claim ─┐
+//!      │                  worker 1 ◀─────── resume dataflow ◀──────┤   (a broadcast: works across
+//!      │                  worker … ◀───────────────────────────────┘    processes as well)
+//!      │                     └─ each: build the Job's dataflow, step until it is done or has failed
+//!      └─ signals: the first asks for a drain, the second stops at once
+//! ```
+//!
+//! What must never happen here: a worker that leaves alone. Either the dataflow completes on all of
+//! them, or the failure slot of the process is set and all of them drop it.
+
+mod job;
+mod launch;
+mod share;
+mod signals;
+mod start;
+pub(crate) mod table;
+
+pub use job::{Dataflow, Job};
+pub use launch::{Cluster, RunOptions, Summary, run};

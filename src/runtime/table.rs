@@ -1,0 +1,93 @@
+//! From the settings to the table they name.
+
+use std::sync::Arc;
+
+use iceberg::spec::Schema;
+use iceberg::table::Table;
+use iceberg::{Catalog, NamespaceIdent, TableIdent};
+
+use crate::config::{self, Secret, Settings, Uri};
+use crate::error::{Error, Result};
+use crate::format::columns;
+use crate::iceberg::{
+    CatalogKind, CatalogOptions, S3Options, TableOptions, load_or_create, open_catalog,
+};
+
+/// A table and the catalog that holds it.
+pub(crate) struct OpenTable {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) table: Table,
+}
+
+/// Opens the catalog and loads the main table, creating it if the settings allow.
+///
+/// Must be called on a tokio runtime that outlives the result.
+pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
+    let catalog = open_catalog(&catalog_options(settings)).await?;
+    let table = load_or_create(&*catalog, &ident(settings)?, &table_options(settings)?).await?;
+    Ok(OpenTable { catalog, table })
+}
+
+fn ident(settings: &Settings) -> Result<TableIdent> {
+    let name = settings.table.name.clone().unwrap_or_default();
+    let namespace = NamespaceIdent::from_vec(settings.table.database.clone()).map_err(|error| {
+        Error::config("table.database names no namespace").caused_by(error.to_string())
+    })?;
+    Ok(TableIdent::new(namespace, name))
+}
+
+fn table_options(settings: &Settings) -> Result<TableOptions> {
+    Ok(TableOptions {
+        schema: declared(settings)?,
+        create: settings.table.create,
+        partition_spec: None,
+        properties: settings.table.properties.clone(),
+        location: None,
+    })
+}
+
+/// The declared columns, with those of provenance unless they are switched off.
+fn declared(settings: &Settings) -> Result<Option<Schema>> {
+    let Some(text) = &settings.table.columns else {
+        return Ok(None);
+    };
+    let schema = columns::parse(text)?;
+    if settings.table.provenance {
+        columns::with_provenance(&schema).map(Some)
+    } else {
+        Ok(Some(schema))
+    }
+}
+
+fn catalog_options(settings: &Settings) -> CatalogOptions {
+    let reveal = |secret: &Option<Secret>| secret.as_ref().map(|s| s.reveal().to_owned());
+    let address = |uri: &Option<Uri>| uri.as_ref().map(|uri| uri.reveal().to_owned());
+    let (catalog, s3) = (&settings.catalog, &settings.s3);
+    CatalogOptions {
+        kind: match catalog.kind {
+            config::CatalogKind::Sql => CatalogKind::Sql,
+            config::CatalogKind::Rest => CatalogKind::Rest,
+        },
+        uri: address(&catalog.uri).unwrap_or_default(),
+        name: catalog.name.clone(),
+        warehouse: settings.warehouse.clone().unwrap_or_default(),
+        token: reveal(&catalog.token),
+        credential: reveal(&catalog.credential),
+        oauth2_server_uri: address(&catalog.oauth2_server_uri),
+        scope: catalog.scope.clone(),
+        headers: catalog
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+            .collect(),
+        properties: Default::default(),
+        s3: S3Options {
+            endpoint: address(&s3.endpoint),
+            access_key: s3.access_key.clone(),
+            secret_key: reveal(&s3.secret_key),
+            session_token: reveal(&s3.session_token),
+            region: s3.region.clone(),
+            path_style: s3.path_style_access,
+        },
+    }
+}
