@@ -1,0 +1,6 @@
+//! The tests that run calve as a process against real services. `tests/run` starts those and runs these;
+//! one binary for all of them, because linking is what takes the time.
+
+mod support;
+
+mod harness;

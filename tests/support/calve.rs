@@ -1,0 +1,283 @@
+//! calve as a process: the binary under test, run as a user runs it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::{eventually, signal};
+
+/// A command line of calve, to be completed and started.
+#[derive(Clone)]
+pub struct Calve {
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    dir: PathBuf,
+    file_size_limit: Option<u64>,
+}
+
+impl Calve {
+    /// `calve ARGS` with this folder as the current one, and nothing of our environment that calve reads.
+    pub fn new(args: &[&str], dir: impl Into<PathBuf>) -> Calve {
+        Calve {
+            args: args.iter().map(|&a| a.to_owned()).collect(),
+            env: BTreeMap::new(),
+            dir: dir.into(),
+            file_size_limit: None,
+        }
+    }
+
+    pub fn arg(mut self, arg: &str) -> Calve {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    pub fn workers(self, workers: usize) -> Calve {
+        self.arg("-w").arg(&workers.to_string())
+    }
+
+    /// To the end of the topic as it is now, then exit 0.
+    pub fn bounded(self) -> Calve {
+        self.arg("--bounded")
+    }
+
+    pub fn set(self, key: &str, value: &str) -> Calve {
+        self.arg("--set").arg(&format!("{key}={value}"))
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Calve {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn without_env(mut self, name: &str) -> Calve {
+        self.env.remove(name);
+        self
+    }
+
+    /// No file may grow beyond this many KiB: what a full disk looks like.
+    pub fn file_size_limit(mut self, kib: u64) -> Calve {
+        self.file_size_limit = Some(kib);
+        self
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Running {
+        let binary = env!("CARGO_BIN_EXE_calve");
+        let mut command = match self.file_size_limit {
+            None => Command::new(binary),
+            Some(kib) => {
+                // Without the trap the kernel would end the process instead of failing the write.
+                let mut shell = Command::new("bash");
+                let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, binary]);
+                shell
+            }
+        };
+        command.args(&self.args).current_dir(&self.dir);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let ours = [
+                "KAFKA_", "FLINK_", "ICEBERG_", "S3_", "AWS_", "BATCH_", "CALVE_", "TARGET_",
+            ];
+            if ours.iter().any(|prefix| text.starts_with(prefix)) || text == "RUST_LOG" {
+                command.env_remove(&name);
+            }
+        }
+        // The AWS libraries look for an instance's metadata when a key is missing: not here.
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("RUST_BACKTRACE", "1");
+        command.envs(&self.env);
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("calve starts");
+        println!("calve {} (pid {})", self.args.join(" "), process.id());
+        let stdout = capture(process.stdout.take().expect("a pipe"));
+        let stderr = capture(process.stderr.take().expect("a pipe"));
+        Running {
+            process,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Starts it and waits, at most three minutes, for its end.
+    pub fn run(self) -> Finished {
+        self.start().wait(Duration::from_secs(180))
+    }
+}
+
+/// One output of a process, read as it comes.
+struct Capture {
+    text: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+fn capture(pipe: impl Read + Send + 'static) -> Capture {
+    let text = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&text);
+    let reader = thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while matches!(pipe.read_until(b'\n', &mut line), Ok(n) if n > 0) {
+            let mut sink = sink.lock().expect("no panic here");
+            sink.push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    Capture { text, reader }
+}
+
+impl Capture {
+    fn so_far(&self) -> String {
+        self.text.lock().expect("no panic here").clone()
+    }
+
+    fn all(self) -> String {
+        let _ = self.reader.join();
+        let text = self.text.lock().expect("no panic here");
+        text.clone()
+    }
+}
+
+/// A running calve. Dropped, it is killed, and what it said is printed (a test that passes shows nothing).
+pub struct Running {
+    process: Child,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl Running {
+    /// Both outputs, until now.
+    pub fn output(&self) -> String {
+        self.stdout.so_far() + &self.stderr.so_far()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Asks it to drain and end.
+    pub fn sigterm(&self) {
+        signal(&self.process, "TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
+        signal(&self.process, name);
+    }
+
+    /// Ends it as a crash would, and waits for its end.
+    pub fn kill(mut self) -> Finished {
+        self.process.kill().expect("calve is killed");
+        self.wait(Duration::from_secs(10))
+    }
+
+    /// Waits until its output has this text.
+    pub fn wait_for_output(&mut self, text: &str) {
+        eventually(&format!("calve says {text:?}"), || {
+            self.output().contains(text)
+        });
+    }
+
+    /// Drains it: SIGTERM, then its end, which must be a good one.
+    pub fn drain(self) -> Finished {
+        self.sigterm();
+        self.wait(Duration::from_secs(60)).expect_code(0)
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(mut self, timeout: Duration) -> Finished {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a status") {
+                return self.finished(status);
+            }
+            if begin.elapsed() > timeout {
+                let output = self.output();
+                panic!("calve has not ended after {timeout:?}; it said:\n{output}");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn finished(mut self, status: ExitStatus) -> Finished {
+        let empty = || capture(std::io::empty());
+        let stdout = std::mem::replace(&mut self.stdout, empty()).all();
+        let stderr = std::mem::replace(&mut self.stderr, empty()).all();
+        println!(
+            "calve (pid {}): {status}\n{stdout}{stderr}",
+            self.process.id()
+        );
+        let finished = Finished {
+            code: status.code(),
+            stdout,
+            stderr,
+        };
+        finished.expect_no_panic()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.is_running() {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+            println!(
+                "calve, killed at the end of the test, had said:\n{}",
+                self.output()
+            );
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code; none after a signal.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Finished {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "calve's exit code; it said:\n{}",
+            self.output()
+        );
+        self
+    }
+
+    /// What it said has every one of these (in any case).
+    #[track_caller]
+    pub fn expect_output(self, texts: &[&str]) -> Finished {
+        let output = self.output().to_lowercase();
+        for text in texts {
+            assert!(
+                output.contains(&text.to_lowercase()),
+                "calve should have said {text:?}; it said:\n{output}"
+            );
+        }
+        self
+    }
+
+    fn expect_no_panic(self) -> Finished {
+        assert!(
+            !self.stderr.contains("panicked at"),
+            "calve panicked:\n{}",
+            self.stderr
+        );
+        self
+    }
+
+    pub fn output(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}

@@ -1,0 +1,242 @@
+//! Topics and what consumer groups have committed, and brokers of a test's own (to stop and start).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use tempfile::TempDir;
+
+use super::{Services, eventually, terminate, unique};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A topic with a name of its own.
+#[derive(Clone)]
+pub struct Topic {
+    pub name: String,
+    pub brokers: String,
+    pub partitions: i32,
+}
+
+impl Topic {
+    /// Creates a topic on the shared broker.
+    pub fn create(hint: &str, partitions: i32) -> Topic {
+        Self::create_with(&Services::get().kafka, hint, partitions, &[])
+    }
+
+    /// Creates a topic with settings of its own (`cleanup.policy` …).
+    pub fn create_with(
+        brokers: &str,
+        hint: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Topic {
+        let topic = Topic {
+            name: unique(hint),
+            brokers: brokers.to_owned(),
+            partitions,
+        };
+        let mut new = NewTopic::new(&topic.name, partitions, TopicReplication::Fixed(1));
+        for (key, value) in settings {
+            new = new.set(key, value);
+        }
+        let results = block_on(topic.admin().create_topics(&[new], &AdminOptions::new()))
+            .expect("the broker answers");
+        results[0].as_ref().expect("the topic is created");
+        // The broker that answers a client's metadata request may not know the topic at once.
+        eventually("the new topic is known", || {
+            topic.known_partitions() == partitions as usize
+        });
+        topic
+    }
+
+    /// A topic that exists.
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        client(&self.brokers).create().expect("an admin client")
+    }
+
+    fn known_partitions(&self) -> usize {
+        let consumer: BaseConsumer = client(&self.brokers).create().expect("a client");
+        consumer
+            .fetch_metadata(Some(&self.name), TIMEOUT)
+            .map_or(0, |metadata| metadata.topics()[0].partitions().len())
+    }
+
+    /// Lets the topic grow.
+    pub fn grow_to(&mut self, partitions: i32) {
+        let new = NewPartitions::new(&self.name, partitions as usize);
+        let results = block_on(self.admin().create_partitions(&[new], &AdminOptions::new()))
+            .expect("the broker answers");
+        results[0].as_ref().expect("the topic grows");
+        self.partitions = partitions;
+        eventually("the new partitions are known", || {
+            self.known_partitions() == partitions as usize
+        });
+    }
+
+    /// First and next offset of each partition.
+    pub fn watermarks(&self) -> BTreeMap<i32, (i64, i64)> {
+        let consumer: BaseConsumer = client(&self.brokers).create().expect("a client");
+        (0..self.partitions)
+            .map(|p| {
+                let marks = consumer.fetch_watermarks(&self.name, p, TIMEOUT);
+                (p, marks.expect("the broker answers"))
+            })
+            .collect()
+    }
+
+    /// The offsets that the group has committed, partitions without one left out.
+    pub fn committed(&self, group: &str) -> BTreeMap<i32, i64> {
+        let consumer: BaseConsumer = client(&self.brokers)
+            .set("group.id", group)
+            .create()
+            .expect("a client");
+        let mut wanted = TopicPartitionList::new();
+        wanted.add_partition_range(&self.name, 0, self.partitions - 1);
+        let Ok(committed) = consumer.committed_offsets(wanted, TIMEOUT) else {
+            return BTreeMap::new();
+        };
+        committed
+            .elements()
+            .iter()
+            .filter_map(|e| match e.offset() {
+                Offset::Offset(offset) => Some((e.partition(), offset)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The sum of what the group has committed: how far it is.
+    pub fn committed_total(&self, group: &str) -> i64 {
+        self.committed(group).values().sum()
+    }
+
+    /// What `kafka-consumer-groups --describe` says: the lag of each partition.
+    pub fn described_lag(&self, group: &str) -> BTreeMap<i32, i64> {
+        let jars = Services::get().kafka_jars.join("*");
+        let output = Command::new("java")
+            .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp"])
+            .arg(jars)
+            .arg("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand")
+            .args(["--bootstrap-server", &self.brokers])
+            .args(["--describe", "--group", group])
+            .output()
+            .expect("java runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut columns: Vec<&str> = Vec::new();
+        let mut lags = BTreeMap::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words.contains(&"LAG") {
+                columns = words;
+            } else if let (Some(partition), Some(lag)) = (
+                columns.iter().position(|c| *c == "PARTITION"),
+                columns.iter().position(|c| *c == "LAG"),
+            ) {
+                if words.get(1) == Some(&self.name.as_str()) {
+                    let number = |i: usize| words[i].parse::<i64>();
+                    if let (Ok(partition), Ok(lag)) = (number(partition), number(lag)) {
+                        lags.insert(partition as i32, lag);
+                    }
+                }
+            }
+        }
+        assert!(
+            !lags.is_empty(),
+            "kafka-consumer-groups shows nothing of {group}:\n{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        lags
+    }
+}
+
+/// A client configuration that fails soon rather than late.
+pub fn client(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    config.set("allow.auto.create.topics", "false");
+    config
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// A broker of the test's own, which may be stopped and started with its data.
+pub struct Broker {
+    dir: TempDir,
+    port: u16,
+    controller: u16,
+    process: Option<Child>,
+}
+
+impl Broker {
+    pub fn start() -> Broker {
+        let mut broker = Broker {
+            dir: TempDir::new().expect("a folder"),
+            port: free_port(),
+            controller: free_port(),
+            process: None,
+        };
+        broker.restart();
+        broker
+    }
+
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Starts it again, on its port and with its data, and waits until it serves.
+    pub fn restart(&mut self) {
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka.sh");
+        let log = std::fs::File::create(self.dir.path().join("log")).expect("a log file");
+        let process = Command::new(script)
+            .arg(&Services::get().kafka_jars)
+            .arg(self.dir.path())
+            .arg(self.port.to_string())
+            .arg(self.controller.to_string())
+            .env("KAFKA_HEAP", "400m")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .spawn()
+            .expect("the broker starts");
+        self.process = Some(process);
+        eventually("the test's own broker serves", || {
+            let probe: BaseConsumer = client(&self.address()).create().expect("a client");
+            probe.fetch_metadata(None, Duration::from_secs(2)).is_ok()
+        });
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("the broker is killed");
+            process.wait().expect("the broker has ended");
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            terminate(process);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The test harness: real services, a producer that keeps its own record, calve as a process, and readers
+//! that nobody here wrote.
+//!
+//! ```text
+//!   Producer ──▶ Kafka ──▶ calve (the binary, as a user runs it) ──▶ Iceberg table
+//!      │                      ▲ signals, kill                            │
+//!      ▼                      │ a faulty proxy before the catalog        ▼
+//!   Produced ────────────── compared with ◀──────────────── pyiceberg and DuckDB (tests/verify)
+//! ```
+//!
+//! * [`Services`]: where the services listen that `tests/run` started, once for all tests.
+//! * [`Topic`], [`Producer`], [`Load`], [`Produced`]: the input, and what the broker acknowledged of it.
+//! * [`Pipeline`]: a topic, a table and a folder that outlive a process; [`Running`] is one process of it.
+//! * [`Table`]: what the readers found; `assert_exactly` compares it with [`Produced`].
+//! * [`Proxy`], [`Broker`]: faults.
+//!
+//! Every test has a topic, a table and a group of its own, so that all of them can run at once.
+//! What a test starts ends with it, also when it panics.
+
+mod calve;
+mod kafka;
+mod pipeline;
+mod producer;
+mod proxy;
+mod services;
+mod verify;
+
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use calve::{Calve, Finished, Running};
+pub use kafka::{Broker, Topic, free_port};
+pub use pipeline::{Catalog, Pipeline, Warehouse};
+pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
+pub use proxy::{Action, Proxy, Request};
+pub use services::Services;
+pub use verify::{Table, run_script};
+
+/// A name that no other test has.
+pub fn unique(hint: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    format!("{hint}_{}", &id[..8])
+}
+
+/// Waits, at most a minute and a half, until the condition holds.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(90),
+            "waited 90 s in vain until {what}"
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Sends a signal to a process of ours.
+pub fn signal(process: &Child, name: &str) {
+    let pid = process.id().to_string();
+    let status = Command::new("sh")
+        .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid])
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "signal {name} to {pid}");
+}
+
+/// Ends a process of ours: politely, then by force.
+fn terminate(mut process: Child) {
+    if let Ok(None) = process.try_wait() {
+        signal(&process, "TERM");
+    }
+    let begin = Instant::now();
+    while let Ok(None) = process.try_wait() {
+        if begin.elapsed() > Duration::from_secs(10) {
+            let _ = process.kill();
+            let _ = process.wait();
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,174 @@
+//! A pipeline: a topic, a table and a folder, which outlive the processes that run it.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{Calve, Produced, SAMPLE_COLUMNS, Services, Table, Topic, eventually, unique};
+
+/// Which catalog keeps the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Catalog {
+    Sqlite,
+    Postgres,
+    Rest,
+}
+
+/// Where the table's files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warehouse {
+    Local,
+    S3,
+}
+
+/// A pipeline of one test.
+pub struct Pipeline {
+    dir: TempDir,
+    pub topic: String,
+    pub brokers: String,
+    /// The consumer group; also the name of the pipeline.
+    pub group: String,
+    pub catalog: Catalog,
+    pub warehouse: Warehouse,
+    /// The REST catalog, or a proxy before it.
+    pub rest: String,
+    pub database: String,
+    pub table: String,
+    /// The declared columns; none when the table exists.
+    pub columns: Option<String>,
+}
+
+impl Pipeline {
+    /// From this topic of samples into a table of its own: SQLite catalog, local warehouse.
+    pub fn new(topic: &Topic) -> Pipeline {
+        Self::with(topic, Catalog::Sqlite, Warehouse::Local)
+    }
+
+    pub fn with(topic: &Topic, catalog: Catalog, warehouse: Warehouse) -> Pipeline {
+        Pipeline {
+            dir: TempDir::new().expect("a folder"),
+            topic: topic.name.clone(),
+            brokers: topic.brokers.clone(),
+            group: unique("group"),
+            catalog,
+            warehouse,
+            rest: Services::get().rest.clone(),
+            database: unique("db"),
+            table: "samples".to_owned(),
+            columns: Some(SAMPLE_COLUMNS.to_owned()),
+        }
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The warehouse as calve is told it.
+    pub fn warehouse_location(&self) -> String {
+        match self.warehouse {
+            Warehouse::Local => format!("file://{}/warehouse", self.dir().display()),
+            Warehouse::S3 => {
+                let bucket = &Services::get().s3_bucket;
+                format!("s3://{bucket}/{}", self.database)
+            }
+        }
+    }
+
+    pub fn catalog_uri(&self) -> String {
+        match self.catalog {
+            Catalog::Sqlite => format!("sqlite://{}/catalog.db", self.dir().display()),
+            Catalog::Postgres => Services::get().postgres.clone(),
+            Catalog::Rest => self.rest.clone(),
+        }
+    }
+
+    /// `calve run`, told everything by the environment names that are its interface; a checkpoint a second.
+    pub fn run(&self) -> Calve {
+        self.calve(&["run"])
+    }
+
+    /// Any command with that environment.
+    pub fn calve(&self, args: &[&str]) -> Calve {
+        let mut calve = Calve::new(args, self.dir())
+            .env("KAFKA_BROKERS", &self.brokers)
+            .env("KAFKA_TOPIC", &self.topic)
+            .env("KAFKA_GROUP_ID", &self.group)
+            .env("KAFKA_AUTO_OFFSET_RESET", "earliest")
+            .env("KAFKA_PARTITION_DISCOVERY_INTERVAL_MS", "1000")
+            .env("FLINK_CHECKPOINT_INTERVAL_MS", "1000")
+            .env(
+                "ICEBERG_CATALOG_TYPE",
+                if self.catalog == Catalog::Rest {
+                    "rest"
+                } else {
+                    "sql"
+                },
+            )
+            .env("ICEBERG_CATALOG_URI", &self.catalog_uri())
+            .env("ICEBERG_DATABASE", &self.database)
+            .env("ICEBERG_TABLE_RAW", &self.table)
+            .env("ICEBERG_WAREHOUSE", &self.warehouse_location())
+            // Tests run side by side: none may insist on a port.
+            .env("PROMETHEUS_PORT", "0");
+        if let Some(columns) = &self.columns {
+            calve = calve.env("CALVE_TABLE_COLUMNS", columns);
+        }
+        if self.warehouse == Warehouse::S3 {
+            let services = Services::get();
+            calve = calve
+                .env("S3_ENDPOINT", &services.s3_endpoint)
+                .env("S3_ACCESS_KEY", &services.s3_access_key)
+                .env("S3_SECRET_KEY", &services.s3_secret_key)
+                .env("S3_PATH_STYLE_ACCESS", "true");
+        }
+        calve
+    }
+
+    /// How pyiceberg opens the same catalog.
+    pub fn reader_properties(&self) -> serde_json::Value {
+        let services = Services::get();
+        let uri = match self.catalog {
+            Catalog::Sqlite => format!("sqlite:///{}/catalog.db", self.dir().display()),
+            Catalog::Postgres => services
+                .postgres
+                .replacen("postgres:", "postgresql+psycopg2:", 1),
+            // Never through a faulty proxy.
+            Catalog::Rest => services.rest.clone(),
+        };
+        serde_json::json!({
+            "type": if self.catalog == Catalog::Rest { "rest" } else { "sql" },
+            "uri": uri,
+            "warehouse": self.warehouse_location(),
+            "s3.endpoint": services.s3_endpoint,
+            "s3.access-key-id": services.s3_access_key,
+            "s3.secret-access-key": services.s3_secret_key,
+            "s3.region": "us-east-1",
+        })
+    }
+
+    /// `database.table`.
+    pub fn table_name(&self) -> String {
+        format!("{}.{}", self.database, self.table)
+    }
+
+    /// What both readers find in the table. They must agree.
+    #[track_caller]
+    pub fn read(&self) -> Table {
+        Table::read(self)
+    }
+
+    /// Both readers find exactly what was produced: nothing lost, nothing twice, every offset once.
+    #[track_caller]
+    pub fn assert_exactly(&self, produced: &Produced) -> Table {
+        let table = self.read();
+        table.assert_exactly(produced);
+        table
+    }
+
+    /// Waits until the group has committed offsets that make this many in all.
+    pub fn wait_committed(&self, topic: &Topic, total: i64) {
+        eventually(&format!("offsets of {total} records are committed"), || {
+            topic.committed_total(&self.group) >= total
+        });
+    }
+}

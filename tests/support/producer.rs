@@ -1,0 +1,337 @@
+//! Produces health samples, and keeps the record that every check compares with.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message;
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
+};
+
+use serde::Deserialize;
+
+use super::kafka::{Topic, client};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The columns of a sample, as calve is told them.
+pub const SAMPLE_COLUMNS: &str = "sample_id string not null, user_id string, device_id string, \
+     data_type string, value double, unit string, start_time timestamptz, end_time timestamptz, \
+     source_bundle string";
+
+/// What was produced, by the broker's own acknowledgements.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct Produced {
+    /// Records.
+    pub count: u64,
+    /// The sum, modulo 2^64, of the first 64 bits of each record's id. Ids are random, so this is a
+    /// sum of hashes: a record that is missing, changed or there twice changes it.
+    pub id_sum: u64,
+    /// The offsets in each partition.
+    pub partitions: BTreeMap<i32, Vec<i64>>,
+}
+
+impl Produced {
+    fn add(&mut self, (partition, offset, id): (i32, i64, u64)) {
+        self.count += 1;
+        self.id_sum = self.id_sum.wrapping_add(id);
+        self.partitions.entry(partition).or_default().push(offset);
+    }
+
+    /// This and that.
+    pub fn and(mut self, other: &Produced) -> Produced {
+        self.count += other.count;
+        self.id_sum = self.id_sum.wrapping_add(other.id_sum);
+        for (partition, offsets) in &other.partitions {
+            self.partitions
+                .entry(*partition)
+                .or_default()
+                .extend(offsets);
+        }
+        self
+    }
+}
+
+/// What the broker has acknowledged since the last look.
+#[derive(Default)]
+struct Acknowledged {
+    records: Vec<(i32, i64, u64)>,
+    failure: Option<KafkaError>,
+}
+
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Acknowledged>>);
+
+impl ClientContext for Recorder {}
+
+impl ProducerContext for Recorder {
+    /// The record's id, see [`Produced::id_sum`].
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, id: usize) {
+        let mut acknowledged = self.0.lock().expect("no panic in a callback");
+        match result {
+            Ok(message) => {
+                let record = (message.partition(), message.offset(), id as u64);
+                acknowledged.records.push(record);
+            }
+            Err((error, _)) => acknowledged.failure = Some(error.clone()),
+        }
+    }
+}
+
+/// A producer to one topic, partition after partition.
+pub struct Producer {
+    topic: Topic,
+    inner: ThreadedProducer<Recorder>,
+    recorder: Recorder,
+    produced: Produced,
+    samples: Samples,
+    next_partition: i32,
+}
+
+impl Producer {
+    pub fn new(topic: &Topic) -> Producer {
+        Self::with(topic, &[])
+    }
+
+    /// A producer that can open transactions.
+    pub fn transactional(topic: &Topic, id: &str) -> Producer {
+        let producer = Self::with(topic, &[("transactional.id", id)]);
+        producer
+            .inner
+            .init_transactions(TIMEOUT)
+            .expect("transactions are there");
+        producer
+    }
+
+    fn with(topic: &Topic, settings: &[(&str, &str)]) -> Producer {
+        let recorder = Recorder::default();
+        let mut config = client(&topic.brokers);
+        config
+            .set("enable.idempotence", "true")
+            .set("compression.type", "lz4")
+            .set("linger.ms", "5")
+            .set("message.max.bytes", "16000000")
+            .set("message.timeout.ms", "60000")
+            .set("queue.buffering.max.messages", "500000");
+        for (key, value) in settings {
+            config.set(*key, *value);
+        }
+        Producer {
+            topic: topic.clone(),
+            inner: config
+                .create_with_context(recorder.clone())
+                .expect("a producer"),
+            recorder,
+            produced: Produced::default(),
+            samples: Samples::new(),
+            next_partition: 0,
+        }
+    }
+
+    /// Produces this many samples, evenly over the partitions.
+    pub fn samples(&mut self, count: usize) -> &mut Self {
+        for _ in 0..count {
+            let (id, json) = self.samples.next();
+            let partition = self.turn();
+            self.enqueue(partition, id, None, Some(json.as_bytes()));
+        }
+        self
+    }
+
+    /// Produces one payload that is no sample; it counts, with an id of 0.
+    pub fn raw(&mut self, partition: i32, payload: &[u8]) -> &mut Self {
+        self.enqueue(partition, 0, None, Some(payload));
+        self
+    }
+
+    /// Produces samples under a few keys, each replacing the one before (for compacted topics).
+    pub fn keyed_samples(&mut self, partition: i32, count: usize, keys: usize) -> &mut Self {
+        for n in 0..count {
+            let (id, json) = self.samples.next();
+            let key = format!("key-{}", n % keys);
+            self.enqueue(partition, id, Some(key.as_bytes()), Some(json.as_bytes()));
+        }
+        self
+    }
+
+    /// Produces one sample whose `source_bundle` is this long.
+    pub fn huge_sample(&mut self, partition: i32, bytes: usize) -> &mut Self {
+        let (id, json) = self.samples.next();
+        let padding = "x".repeat(bytes);
+        let json = json.replace("com.example.health.watch", &padding);
+        self.enqueue(partition, id, None, Some(json.as_bytes()));
+        self
+    }
+
+    /// One transaction of this many samples. An aborted one leaves no trace in the record.
+    pub fn transaction(&mut self, count: usize, commit: bool) -> &mut Self {
+        self.settle();
+        self.inner
+            .begin_transaction()
+            .expect("a transaction begins");
+        self.samples(count);
+        self.inner.flush(TIMEOUT).expect("the broker takes all");
+        if commit {
+            self.inner.commit_transaction(TIMEOUT).expect("it commits");
+            self.settle();
+        } else {
+            self.inner.abort_transaction(TIMEOUT).expect("it aborts");
+            *self.recorder.0.lock().expect("no panic in a callback") = Acknowledged::default();
+        }
+        self
+    }
+
+    /// Waits for all acknowledgements, and says what was produced so far.
+    pub fn finish(&mut self) -> Produced {
+        self.inner.flush(TIMEOUT).expect("the broker takes all");
+        self.settle();
+        self.produced.clone()
+    }
+
+    /// The topic has grown.
+    pub fn use_partitions(&mut self, partitions: i32) {
+        self.topic.partitions = partitions;
+    }
+
+    fn turn(&mut self) -> i32 {
+        let partition = self.next_partition % self.topic.partitions;
+        self.next_partition = partition + 1;
+        partition
+    }
+
+    fn settle(&mut self) {
+        let acknowledged = std::mem::take(&mut *self.recorder.0.lock().expect("no panic"));
+        if let Some(error) = acknowledged.failure {
+            panic!("the broker did not take a record: {error}");
+        }
+        for record in acknowledged.records {
+            self.produced.add(record);
+        }
+    }
+
+    fn enqueue(&mut self, partition: i32, id: u64, key: Option<&[u8]>, payload: Option<&[u8]>) {
+        let mut record =
+            BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topic.name, id as usize)
+                .partition(partition);
+        record.key = key;
+        record.payload = payload;
+        while let Err((error, rejected)) = self.inner.send(record) {
+            match error {
+                KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => {
+                    thread::sleep(Duration::from_millis(5));
+                    record = rejected;
+                }
+                other => panic!("a record could not be sent: {other}"),
+            }
+        }
+    }
+}
+
+/// Samples with random ids. The seed is printed; `CALVE_TEST_SEED` replays it.
+struct Samples {
+    state: u64,
+    number: u64,
+}
+
+impl Samples {
+    fn new() -> Samples {
+        let seed = match std::env::var("CALVE_TEST_SEED") {
+            Ok(seed) => seed.parse().expect("CALVE_TEST_SEED is a number"),
+            Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+        };
+        println!("producer seed: {seed}");
+        Samples {
+            state: seed,
+            number: 0,
+        }
+    }
+
+    /// splitmix64
+    fn random(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn next(&mut self) -> (u64, String) {
+        let bits = (u128::from(self.random()) << 64) | u128::from(self.random());
+        let uuid = uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
+        let r = self.random();
+        self.number += 1;
+        let start = 1_767_225_600 + self.number % 31_536_000;
+        let mut json = String::with_capacity(300);
+        write!(
+            json,
+            r#"{{"sample_id":"{uuid}","user_id":"user-{:06}","device_id":"watch-{:05}","data_type":"{}","value":{}.{},"unit":"count/min","start_time":"{}","end_time":"{}","source_bundle":"com.example.health.watch"}}"#,
+            r % 100_000,
+            (r >> 20) % 20_000,
+            ["HeartRate", "StepCount", "OxygenSaturation", "RestingHeartRate"][(r >> 40) as usize % 4],
+            40 + (r >> 44) % 140,
+            (r >> 52) % 10,
+            timestamp(start),
+            timestamp(start + 60),
+        )
+        .expect("a string takes text");
+        (uuid.as_u64_pair().0, json)
+    }
+}
+
+fn timestamp(seconds: u64) -> String {
+    chrono::DateTime::from_timestamp(seconds as i64, 0)
+        .expect("a date in range")
+        .format("%Y-%m-%dT%H:%M:%S%.3fZ")
+        .to_string()
+}
+
+/// A producer that goes on, at a steady rate, until it is stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Produced>>,
+}
+
+impl Load {
+    /// Starts to produce `rate` samples a second.
+    pub fn start(topic: &Topic, rate: u64) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut producer = Producer::new(topic);
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let begin = Instant::now();
+            let mut sent = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let due = begin.elapsed().as_millis() as u64 * rate / 1000;
+                producer.samples((due - sent) as usize);
+                sent = due;
+                thread::sleep(Duration::from_millis(10));
+            }
+            producer.finish()
+        });
+        Load {
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Stops it, and says what was produced.
+    pub fn stop(mut self) -> Produced {
+        self.stop.store(true, Ordering::Relaxed);
+        let thread = self.thread.take().expect("it runs");
+        thread.join().expect("the producer did not fail")
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,202 @@
+//! A faulty HTTP proxy: stands before the REST catalog and does what networks and gateways do.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// One request of a client.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Request {
+    /// The value of a header, its name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Does it ask to commit a snapshot to a table?
+    pub fn is_commit(&self) -> bool {
+        self.method == "POST" && self.body.contains("\"add-snapshot\"")
+    }
+
+    /// Does it ask to commit data files?
+    pub fn adds_files(&self) -> bool {
+        self.is_commit() && self.body.contains("added-data-files")
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// It is forwarded, and answered with the answer.
+    Pass,
+    /// It is answered with this status and body, and never forwarded.
+    Answer(u16, String),
+    /// It is forwarded, but the client gets this status and body.
+    PassThenAnswer(u16, String),
+    /// It is forwarded, but the answer is lost: the connection closes.
+    LoseAnswer,
+    /// The connection closes at once.
+    Refuse,
+    /// It is forwarded after a while.
+    Delay(Duration),
+}
+
+/// A running proxy; it ends when dropped.
+pub struct Proxy {
+    address: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+    stop: Arc<AtomicBool>,
+}
+
+type Handler = dyn Fn(&Request) -> Action + Send + Sync;
+
+impl Proxy {
+    /// Stands before `upstream` (`http://host:port`); `handler` decides what becomes of each request.
+    pub fn start(
+        upstream: &str,
+        handler: impl Fn(&Request) -> Action + Send + Sync + 'static,
+    ) -> Proxy {
+        let upstream = upstream.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let handler: Arc<Handler> = Arc::new(handler);
+        let (log, stopped) = (Arc::clone(&requests), Arc::clone(&stop));
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                let (upstream, handler, log) =
+                    (upstream.clone(), Arc::clone(&handler), Arc::clone(&log));
+                thread::spawn(move || serve(client, &upstream, &*handler, &log));
+            }
+        });
+        Proxy {
+            address,
+            requests,
+            stop,
+        }
+    }
+
+    /// `http://host:port`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no panic here").clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the listener.
+        let _ = TcpStream::connect(&self.address);
+    }
+}
+
+/// One request a connection: the client is told to close it, which makes every fault a clean one.
+fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<Request>>) {
+    let mut reader = BufReader::new(client);
+    let Some(request) = read_request(&mut reader) else {
+        return;
+    };
+    log.lock().expect("no panic here").push(request.clone());
+    let mut client = reader.into_inner();
+    let answer = match handler(&request) {
+        Action::Pass => forward(&request, upstream),
+        Action::Delay(time) => {
+            thread::sleep(time);
+            forward(&request, upstream)
+        }
+        Action::Answer(status, body) => Some(response(status, &body)),
+        Action::PassThenAnswer(status, body) => {
+            let _ = forward(&request, upstream);
+            Some(response(status, &body))
+        }
+        Action::LoseAnswer => {
+            let _ = forward(&request, upstream);
+            None
+        }
+        Action::Refuse => None,
+    };
+    if let Some(answer) = answer {
+        let _ = client.write_all(&answer);
+    }
+}
+
+fn response(status: u16, body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let mut request = Request {
+        method,
+        path,
+        headers,
+        body: String::new(),
+    };
+    let length = request
+        .header("content-length")
+        .map_or(0, |l| l.parse().unwrap_or(0));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    request.body = String::from_utf8_lossy(&body).into_owned();
+    Some(request)
+}
+
+/// The whole answer, or nothing when the upstream is not there.
+fn forward(request: &Request, upstream: &str) -> Option<Vec<u8>> {
+    let mut server = TcpStream::connect(upstream).ok()?;
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
+    for (name, value) in &request.headers {
+        let hop = ["host", "connection", "content-length"];
+        if !hop.iter().any(|h| name.eq_ignore_ascii_case(h)) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    let length = request.body.len();
+    head.push_str(&format!(
+        "Host: {upstream}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    ));
+    server.write_all(head.as_bytes()).ok()?;
+    server.write_all(request.body.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).ok()?;
+    Some(answer)
+}
