@@ -286,8 +286,9 @@ impl TableWriter {
                 Error::internal("a data file's description is incomplete").caused_by(error)
             })?;
         self.bytes_closed += bytes;
+        let epoch = self.options.origin.epoch;
         self.staged
-            .push(StagedFile::encode(file, &self.table, spec_id)?);
+            .push(StagedFile::encode(file, &self.table, spec_id, epoch)?);
         Ok(())
     }
 
