@@ -2,9 +2,10 @@
 //!
 //! Its life: [`Committer::observe`] the table, [`Committer::claim`] the next generation, then
 //! [`Committer::commit`] one epoch after the other. It remembers the last marker it has proved (the
-//! head) and the attempts to follow it whose outcome is unknown. Such an attempt may still land,
-//! even late. At most one of them can, and when a later load shows it, its files leave the batch,
-//! its offsets count as committed, and the chain goes on from it.
+//! head) and the attempts to follow it whose outcome is unknown. Their files ride with the next
+//! epoch. But such an attempt may still land, even late. At most one of them can, and when a later
+//! load shows it, its files leave the batch, its offsets count as committed, and the chain goes on
+//! from it.
 //!
 //! ```text
 //!   head ◀── unproved (epoch 4) ✗ can't be proved
@@ -71,7 +72,7 @@ impl Observation {
 pub struct Staged {
     /// The epoch.
     pub epoch: Epoch,
-    /// Its files, and those of earlier epochs whose commit failed.
+    /// Its files.
     pub files: Vec<StagedFile>,
     /// The cut: the next offset of each partition.
     pub next: Offsets,
@@ -112,6 +113,12 @@ pub struct Committer {
     table: Table,
     head: Marker,
     unproved: Vec<Unproved>,
+    /// Files that were handed in and are not proved to be in the table.
+    riding: Vec<StagedFile>,
+    /// Where partitions of their epochs began.
+    riding_joined: Offsets,
+    /// Files that were found to have landed late, until the next proved commit.
+    landed: HashSet<String>,
 }
 
 impl Committer {
@@ -187,6 +194,9 @@ impl Committer {
                         table,
                         head: marker.clone(),
                         unproved: Vec::new(),
+                        riding: Vec::new(),
+                        riding_joined: Offsets::new(),
+                        landed: HashSet::new(),
                     };
                     return Ok((committer, marker));
                 }
@@ -209,9 +219,10 @@ impl Committer {
     /// Commits an epoch: files, offsets and state snapshot in one atomic change, proved by a
     /// reload. An epoch in which nothing moved makes no snapshot.
     ///
-    /// After [`CommitFailure::Unknown`] hand the same files in again, together with the next
-    /// epoch's. If the returned future is dropped, the attempt counts as unknown as well.
-    pub async fn commit(&mut self, mut staged: Staged) -> Result<Committed, CommitFailure> {
+    /// After [`CommitFailure::Unknown`] go on with the next epoch: the files of the failed one ride
+    /// with it (handing them in again does no harm). If the returned future is dropped, the attempt
+    /// counts as unknown as well.
+    pub async fn commit(&mut self, staged: Staged) -> Result<Committed, CommitFailure> {
         let started = Instant::now();
         let mut attempts = 0;
         let mut late = None;
@@ -221,10 +232,11 @@ impl Committer {
                 staged.epoch, self.head
             ))));
         }
+        self.take_aboard(&staged).map_err(CommitFailure::Fatal)?;
         loop {
-            let moved = Ranges::between(&self.head.next, &staged.next, &staged.joined)
+            let moved = Ranges::between(&self.head.next, &staged.next, &self.riding_joined)
                 .map_err(CommitFailure::Fatal)?;
-            if staged.files.is_empty()
+            if self.riding.is_empty()
                 && moved.is_empty()
                 && staged.state_snapshot == self.head.state_snapshot
                 && self.unproved.is_empty()
@@ -236,15 +248,18 @@ impl Committer {
             // Before it is sent, so that a dropped future can't make it be forgotten.
             self.unproved.push(Unproved {
                 marker: marker.clone(),
-                paths: staged.files.iter().map(|f| f.path().to_owned()).collect(),
+                paths: paths(&self.riding),
             });
             let sent_before = attempts;
             let landing = self
                 .target
-                .land(&self.table, &intent, &marker, &staged.files, &mut attempts)
+                .land(&self.table, &intent, &marker, &self.riding, &mut attempts)
                 .await;
             match landing {
                 Ok(Landing::Proved { table, answer_lost }) => {
+                    self.riding.clear();
+                    self.riding_joined = Offsets::new();
+                    self.landed.clear();
                     self.go_on_from(marker, table);
                     let snapshot = lineage::snapshot_of(self.table.metadata(), &self.head);
                     return Ok(self.committed(snapshot, attempts, started, answer_lost, late));
@@ -265,7 +280,8 @@ impl Committer {
                     };
                     let landed = self.unproved.swap_remove(index);
                     tracing::info!(marker = %landed.marker, "a commit of unknown outcome has landed");
-                    staged.files.retain(|f| !landed.paths.contains(f.path()));
+                    self.riding.retain(|f| !landed.paths.contains(f.path()));
+                    self.landed.extend(landed.paths);
                     late = Some(landed.marker.clone());
                     self.go_on_from(landed.marker, table);
                 }
@@ -289,6 +305,35 @@ impl Committer {
         &self.head
     }
 
+    /// Takes over what an epoch hands in, each file once, before anything can go wrong.
+    ///
+    /// | a file's epoch | known | |
+    /// |---|---|---|
+    /// | any | riding, or landed late | skipped |
+    /// | after the head's, up to the one handed in | no | taken aboard |
+    /// | others | no | error: it would be lost, or belongs to a later cut |
+    fn take_aboard(&mut self, staged: &Staged) -> Result<()> {
+        let aboard = paths(&self.riding);
+        for file in &staged.files {
+            if aboard.contains(file.path()) || self.landed.contains(file.path()) {
+                continue;
+            }
+            if file.epoch() <= self.head.epoch || file.epoch() > staged.epoch {
+                return Err(Error::internal(format!(
+                    "file {} of epoch {} was handed in with epoch {}, after {}",
+                    file.path(),
+                    file.epoch(),
+                    staged.epoch,
+                    self.head
+                ))
+                .advice("nothing was committed; restart resumes from the last marker"));
+            }
+            self.riding.push(file.clone());
+        }
+        self.riding_joined.advance_to(&staged.joined);
+        Ok(())
+    }
+
     /// Everything built on the old head is void now: its swap names a snapshot that `main` has
     /// left.
     fn go_on_from(&mut self, marker: Marker, table: Table) {
@@ -308,7 +353,7 @@ impl Committer {
             next,
             cluster_id: self.head.cluster_id.clone(),
             state_snapshot: staged.state_snapshot.clone(),
-            ..blank_marker(&self.target, &self.table, &staged.files)
+            ..blank_marker(&self.target, &self.table, &self.riding)
         }
     }
 
@@ -340,6 +385,10 @@ impl Committer {
             late,
         }
     }
+}
+
+fn paths(files: &[StagedFile]) -> HashSet<String> {
+    files.iter().map(|file| file.path().to_owned()).collect()
 }
 
 /// A marker with everything that does not depend on where in the chain it stands.

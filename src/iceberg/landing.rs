@@ -45,8 +45,8 @@ const READ_BACK_MIN: Duration = Duration::from_secs(10);
 pub enum CommitFailure {
     /// It did not land and never will; the process must not go on as it is.
     Fatal(Error),
-    /// It could not be proved in time. It may still land, even late: hand its files to the next
-    /// commit as well, which finds out.
+    /// It could not be proved in time. It may still land, even late; the next commit finds out, and
+    /// takes its files along if not.
     Unknown(Error),
 }
 

@@ -7,6 +7,10 @@ use iceberg::table::Table;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::time::Epoch;
+
+#[cfg(test)]
+mod tests;
 
 /// A closed data file on its way to the committer, possibly in another process.
 ///
@@ -15,6 +19,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagedFile {
     path: String,
+    epoch: Epoch,
     rows: u64,
     bytes: u64,
     partition_spec_id: i32,
@@ -22,10 +27,16 @@ pub struct StagedFile {
 }
 
 impl StagedFile {
-    pub(super) fn encode(file: DataFile, table: &Table, partition_spec_id: i32) -> Result<Self> {
+    pub(super) fn encode(
+        file: DataFile,
+        table: &Table,
+        partition_spec_id: i32,
+        epoch: Epoch,
+    ) -> Result<Self> {
         let metadata = table.metadata();
         Ok(Self {
             path: file.file_path().to_owned(),
+            epoch,
             rows: file.record_count(),
             bytes: file.file_size_in_bytes(),
             partition_spec_id,
@@ -74,6 +85,11 @@ impl StagedFile {
     /// Where it lies.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The epoch its rows belong to.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// How many rows it holds.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use iceberg::spec::{
-    FormatVersion, NestedField, Schema, StructType, TableProperties, Type, UnboundPartitionSpec,
+    FormatVersion, NestedField, PrimitiveType, Schema, StructType, TableProperties, Type,
+    UnboundPartitionSpec,
 };
 use iceberg::table::Table;
 use iceberg::{Catalog, ErrorKind, NamespaceIdent, TableCreation, TableIdent};
@@ -11,6 +12,7 @@ use iceberg::{Catalog, ErrorKind, NamespaceIdent, TableCreation, TableIdent};
 use super::failure;
 use super::names::PROVENANCE_COLUMNS;
 use super::properties::COMPRESSION_CODEC;
+use super::writer::splitter;
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -97,10 +99,15 @@ async fn create(
         Ok(table) => Ok(table),
         // Whatever the error, another process may have been faster; each catalog says so
         // differently.
-        Err(error) => catalog
-            .load_table(ident)
-            .await
-            .map_err(|_| failure::external(format!("table {ident} can't be created"), &error)),
+        Err(error) => catalog.load_table(ident).await.map_err(|_| {
+            let what = format!("table {ident} can't be created");
+            match error.kind() {
+                ErrorKind::DataInvalid => Error::data(what)
+                    .caused_by(failure::describe(&error))
+                    .advice("correct table.columns, or the table's partitioning and properties"),
+                _ => failure::external(what, &error),
+            }
+        }),
     }
 }
 
@@ -150,6 +157,16 @@ fn check_writable(table: &Table) -> Result<()> {
             );
         }
     }
+    for field in metadata.default_partition_type().fields() {
+        if *field.field_type == Type::Primitive(PrimitiveType::Uuid) {
+            return Err(Error::data(format!(
+                "table {ident} is partitioned by the UUIDs themselves ({})",
+                field.name
+            ))
+            .advice("such partitions can't be written yet; use a bucket of the column instead"));
+        }
+    }
+    splitter(table)?;
     if !metadata.default_sort_order().is_unsorted() {
         tracing::warn!(
             table = %ident,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use iceberg::spec::{
@@ -314,11 +314,4 @@ pub async fn files(table: &Table) -> Vec<(String, u64)> {
         }
     }
     files
-}
-
-/// Rows of any batches, for tests with other schemas.
-pub async fn rows(table: &Table) -> usize {
-    let stream = table.scan().build().unwrap().to_arrow().await.unwrap();
-    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
-    batches.iter().map(|batch| batch.column(0).len()).sum()
 }

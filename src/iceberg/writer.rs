@@ -84,32 +84,17 @@ impl TableWriter {
     /// A writer for rows of the table's current schema, partitioned by its default spec.
     pub fn new(table: &Table, options: WriterOptions) -> Result<Self> {
         let metadata = table.metadata();
-        let unfit = |error: iceberg::Error| {
-            Error::data(format!("table {} can't be written", table.identifier()))
-                .caused_by(error.to_string())
-        };
         let schema = metadata.current_schema();
-        let spec = metadata.default_partition_spec();
         let properties = Properties::new(table.identifier().to_string(), metadata);
-        let splitter = if spec.is_unpartitioned() {
-            None
-        } else {
-            Some(
-                RecordBatchPartitionSplitter::try_new_with_computed_values(
-                    Arc::clone(schema),
-                    Arc::clone(spec),
-                )
-                .map_err(unfit)?,
-            )
-        };
         Ok(Self {
             table: table.clone(),
-            schema: Arc::new(schema_to_arrow_schema(schema).map_err(unfit)?),
+            schema: arrow_schema(table)?,
             properties: properties.writer_properties(schema, options.row_group_bytes)?,
             metrics: Arc::new(Metrics::new(schema, &properties)?),
             target_file_bytes: properties.target_file_bytes(options.target_file_bytes)?,
-            locations: DefaultLocationGenerator::new(metadata).map_err(unfit)?,
-            splitter,
+            locations: DefaultLocationGenerator::new(metadata)
+                .map_err(|error| unfit(table, &error))?,
+            splitter: splitter(table)?,
             options,
             open: VecDeque::new(),
             staged: Vec::new(),
@@ -286,8 +271,9 @@ impl TableWriter {
                 Error::internal("a data file's description is incomplete").caused_by(error)
             })?;
         self.bytes_closed += bytes;
+        let epoch = self.options.origin.epoch;
         self.staged
-            .push(StagedFile::encode(file, &self.table, spec_id)?);
+            .push(StagedFile::encode(file, &self.table, spec_id, epoch)?);
         Ok(())
     }
 
@@ -305,6 +291,36 @@ impl TableWriter {
         }
         Ok(())
     }
+}
+
+fn unfit(table: &Table, error: &iceberg::Error) -> Error {
+    Error::data(format!("table {} can't be written", table.identifier()))
+        .caused_by(error.to_string())
+        .advice("change its schema or partitioning, or write to another table")
+}
+
+fn arrow_schema(table: &Table) -> Result<SchemaRef> {
+    schema_to_arrow_schema(table.metadata().current_schema())
+        .map(Arc::new)
+        .map_err(|error| unfit(table, &error))
+}
+
+/// What assigns rows to partitions, if the table has any; an error if the library does not know
+/// how to.
+pub(super) fn splitter(table: &Table) -> Result<Option<RecordBatchPartitionSplitter>> {
+    let spec = table.metadata().default_partition_spec();
+    if spec.is_unpartitioned() {
+        return Ok(None);
+    }
+    let schema = Arc::clone(table.metadata().current_schema());
+    let splitter =
+        RecordBatchPartitionSplitter::try_new_with_computed_values(schema, Arc::clone(spec))
+            .map_err(|error| unfit(table, &error))?;
+    // Some combinations of transform and type are found missing only when they are asked for.
+    splitter
+        .split(&RecordBatch::new_empty(arrow_schema(table)?))
+        .map_err(|error| unfit(table, &error))?;
+    Ok(Some(splitter))
 }
 
 /// `day=2026-01-02/city=Bern/`, or nothing for an unpartitioned table. The library's own version

@@ -182,9 +182,10 @@ async fn the_files_of_a_failed_commit_ride_with_the_next_epoch() {
     world.assert_holds(0).await;
 
     faulty.swaps_are_over();
-    let mut second = world.staged(2, 10, 20).await;
-    second.files.extend(first.files);
-    let committed = committer.commit(second).await.unwrap();
+    let committed = committer
+        .commit(world.staged(2, 10, 20).await)
+        .await
+        .unwrap();
     assert!(committed.late.is_none());
     assert_eq!(committed.marker.rows, 20);
     world.assert_holds(20).await;
@@ -360,6 +361,42 @@ async fn only_offsets_that_moved_make_a_snapshot_and_an_epoch_without_makes_none
         offsets(7)
     );
     world.assert_holds(0).await;
+}
+
+#[tokio::test]
+async fn files_handed_in_again_are_taken_once_even_after_a_part_of_them_landed_late() {
+    let (world, mut committer, faulty) = impatient().await;
+    let down = || (0..20).map(|_| Swap::Dropped);
+    faulty.script([Swap::Late].into_iter().chain(down()));
+    let first = world.staged(1, 0, 10).await;
+    unknown(committer.commit(first.clone()).await);
+    faulty.deliver().await;
+    // The second epoch finds out about the first one, and fails as well.
+    faulty.swaps_are_over();
+    faulty.script(down());
+    let mut second = world.staged(2, 10, 20).await;
+    second.files.extend(first.files.clone());
+    unknown(committer.commit(second.clone()).await);
+    world.assert_holds(10).await;
+
+    faulty.swaps_are_over();
+    let mut third = world.staged(3, 20, 30).await;
+    third.files.extend(second.files);
+    committer.commit(third).await.unwrap();
+    world.assert_holds(30).await;
+}
+
+#[tokio::test]
+async fn a_file_of_an_epoch_that_is_over_is_refused_loudly() {
+    let (world, mut committer, _) = faulty().await;
+    let forgotten = world.stage(1, 5, 10).await;
+    committer.commit(world.staged(1, 0, 5).await).await.unwrap();
+    let mut second = world.staged(2, 10, 20).await;
+    second.files.extend(forgotten);
+    let error = fatal(committer.commit(second).await);
+    assert_eq!(error.kind(), Kind::Internal);
+    assert!(error.to_string().contains("of epoch 1"), "{error}");
+    world.assert_holds(5).await;
 }
 
 #[tokio::test]
