@@ -92,10 +92,30 @@ impl Metrics {
             checkpoint_duration_ms, "Milliseconds from the close of the last committed epoch to the proof of its commit";
             lag, "Records between the source's position and the end of the partition";
         }
-        registry.register_with_unit("read", "Bytes of keys and payloads read from Kafka", Unit::Bytes, self.bytes_read.clone());
-        registry.register_with_unit("committed", "Bytes of the committed data files", Unit::Bytes, self.bytes_committed.clone());
-        registry.register_with_unit("checkpoint", "Size of the data files of the last proved commit", Unit::Bytes, self.checkpoint_bytes.clone());
-        registry.register_with_unit("in_flight", "Messages read but not yet written", Unit::Bytes, self.in_flight_bytes.clone());
+        registry.register_with_unit(
+            "read",
+            "Bytes of keys and payloads read from Kafka",
+            Unit::Bytes,
+            self.bytes_read.clone(),
+        );
+        registry.register_with_unit(
+            "committed",
+            "Bytes of the committed data files",
+            Unit::Bytes,
+            self.bytes_committed.clone(),
+        );
+        registry.register_with_unit(
+            "checkpoint",
+            "Size of the data files of the last proved commit",
+            Unit::Bytes,
+            self.checkpoint_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "in_flight",
+            "Messages read but not yet written",
+            Unit::Bytes,
+            self.in_flight_bytes.clone(),
+        );
     }
 }
 

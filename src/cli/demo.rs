@@ -4,8 +4,8 @@
 //! generator paces itself by what was read. With `--brokers` the same runs on a real Kafka.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,8 +22,8 @@ use crate::config::{self, Layers, Settings};
 use crate::error::{Error, Result};
 use crate::observe::logging;
 use crate::process::Process;
-use crate::runtime::{self, Cluster, Dataflow, RunOptions};
 use crate::runtime::table::{self, OpenTable};
+use crate::runtime::{self, Cluster, Dataflow, RunOptions};
 
 /// Records written ahead of the reader: what the mock cluster can keep of six partitions.
 const AHEAD_MAX: u64 = 60_000;
@@ -63,7 +63,11 @@ pub(super) fn run(args: &DemoArgs, dataflows: &[Dataflow]) -> Result<()> {
     eprintln!(
         "{} generated health samples → {} → {} workers → Iceberg table demo.health_samples",
         args.records,
-        if mock.is_some() { "mock Kafka" } else { "Kafka" },
+        if mock.is_some() {
+            "mock Kafka"
+        } else {
+            "Kafka"
+        },
         args.threads,
     );
     let (hand_over, handed_over) = mpsc::channel::<Arc<Process>>();
@@ -135,7 +139,9 @@ fn directory(given: Option<&Path>) -> Result<PathBuf> {
     let directory = match given {
         Some(given) => given.to_path_buf(),
         None => {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
             std::env::temp_dir().join(format!("calve-demo-{}", now.as_millis()))
         }
     };
@@ -143,9 +149,15 @@ fn directory(given: Option<&Path>) -> Result<PathBuf> {
         Error::config(format!("folder {} can't be used", directory.display())).caused_by(error)
     };
     std::fs::create_dir_all(&directory).map_err(failed)?;
-    if std::fs::read_dir(&directory).map_err(failed)?.next().is_some() {
-        return Err(Error::config(format!("folder {} is not empty", directory.display()))
-            .advice("name another one: the demo's Kafka begins anew each time"));
+    if std::fs::read_dir(&directory)
+        .map_err(failed)?
+        .next()
+        .is_some()
+    {
+        return Err(
+            Error::config(format!("folder {} is not empty", directory.display()))
+                .advice("name another one: the demo's Kafka begins anew each time"),
+        );
     }
     std::path::absolute(&directory).map_err(failed)
 }
@@ -180,9 +192,12 @@ fn show(settings: &Settings, directory: &Path) -> Result<()> {
     let OpenTable { table, .. } = runtime.block_on(table::open(settings))?;
     let rows = runtime.block_on(first_rows(&table))?;
     let metadata = table.metadata();
-    let total = metadata
-        .current_snapshot()
-        .and_then(|snapshot| snapshot.summary().additional_properties.get("total-records"));
+    let total = metadata.current_snapshot().and_then(|snapshot| {
+        snapshot
+            .summary()
+            .additional_properties
+            .get("total-records")
+    });
     println!(
         "\nTable {}: {} records in {} snapshots, at {}\n{rows}\n",
         table.identifier(),

@@ -22,8 +22,10 @@ pub(super) fn run(args: &InferArgs) -> Result<()> {
     settings.require_kafka()?;
     let payloads = sample(&settings, args.records)?;
     if payloads.is_empty() {
-        return Err(Error::data("the topic holds no records to infer columns from")
-            .advice("declare the columns by hand (table.columns), or try again later"));
+        return Err(
+            Error::data("the topic holds no records to infer columns from")
+                .advice("declare the columns by hand (table.columns), or try again later"),
+        );
     }
     let options = infer::Options {
         not_null: args.not_null,

@@ -45,7 +45,10 @@ fn find(dataflows: &[Dataflow], name: Option<&str>) -> Result<Dataflow> {
     };
     found.copied().ok_or_else(|| {
         let names: Vec<_> = dataflows.iter().map(|dataflow| dataflow.name).collect();
-        Error::config(format!("there is no dataflow {:?}", name.unwrap_or_default()))
-            .advice(format!("this binary has: {}", names.join(", ")))
+        Error::config(format!(
+            "there is no dataflow {:?}",
+            name.unwrap_or_default()
+        ))
+        .advice(format!("this binary has: {}", names.join(", ")))
     })
 }

@@ -14,7 +14,10 @@ use crate::runtime::{self, Cluster, Dataflow, RunOptions, Summary};
 
 pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
     let dataflow = find(dataflows, args.dataflow.as_deref())?;
-    let threads = args.workers.threads.map(|n| ("parallelism".to_owned(), n.to_string()));
+    let threads = args
+        .workers
+        .threads
+        .map(|n| ("parallelism".to_owned(), n.to_string()));
     let settings = config::load(&args.settings.layers(threads.into_iter().collect())?)?;
     settings.require_ingest()?;
     let options = RunOptions {

@@ -192,7 +192,9 @@ impl Committer {
                 }
                 Landing::Elsewhere { decision, .. } => match decision {
                     Decision::Outrun => {}
-                    decision => return Err(stopped(&observation.target, marker.generation, decision)),
+                    decision => {
+                        return Err(stopped(&observation.target, marker.generation, decision));
+                    }
                 },
             }
             observation = Self::observe_at(observation.target).await?;
@@ -370,7 +372,9 @@ fn claim_marker(
     first: &Offsets,
     cluster_id: Option<&str>,
 ) -> Result<Marker> {
-    let known = carried.map(|marker| marker.next.clone()).unwrap_or_default();
+    let known = carried
+        .map(|marker| marker.next.clone())
+        .unwrap_or_default();
     let mut joined = Offsets::new();
     for (topic, partition, next) in first.iter() {
         if known.get(topic, partition).is_none() {

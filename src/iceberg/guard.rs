@@ -28,9 +28,7 @@ use iceberg::{
 };
 
 use super::lineage;
-use crate::checkpoint::decisions::{
-    Claim, Decision, Mine, Observed, decide_claim, decide_commit,
-};
+use crate::checkpoint::decisions::{Claim, Decision, Mine, Observed, decide_claim, decide_commit};
 
 /// What a transaction is for: which question is asked about the table.
 #[derive(Clone, Debug)]
@@ -168,11 +166,7 @@ impl Catalog for GuardedCatalog {
         forbidden()
     }
 
-    async fn update_namespace(
-        &self,
-        _: &NamespaceIdent,
-        _: HashMap<String, String>,
-    ) -> Result<()> {
+    async fn update_namespace(&self, _: &NamespaceIdent, _: HashMap<String, String>) -> Result<()> {
         forbidden()
     }
 

@@ -63,8 +63,11 @@ impl StagedFile {
             metadata.current_schema(),
         )
         .map_err(|error| {
-            Error::internal(format!("the description of file {} can't be read", self.path))
-                .caused_by(error.to_string())
+            Error::internal(format!(
+                "the description of file {} can't be read",
+                self.path
+            ))
+            .caused_by(error.to_string())
         })
     }
 

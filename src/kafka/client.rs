@@ -29,7 +29,10 @@ pub(super) fn client_config(kafka: &Kafka, client_id: &str) -> ClientConfig {
         config.set(name, value);
     }
     config
-        .set("bootstrap.servers", kafka.brokers.as_deref().unwrap_or_default())
+        .set(
+            "bootstrap.servers",
+            kafka.brokers.as_deref().unwrap_or_default(),
+        )
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")

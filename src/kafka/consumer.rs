@@ -47,9 +47,8 @@ impl Consumer {
 
     /// Adds partitions, each to be read from its next offset.
     pub(super) fn assign(&self, partitions: &Offsets) -> Result<()> {
-        let assign = || -> KafkaResult<()> {
-            self.client.incremental_assign(&to_list(partitions)?)
-        };
+        let assign =
+            || -> KafkaResult<()> { self.client.incremental_assign(&to_list(partitions)?) };
         assign().map_err(|error| {
             Error::internal(format!("the partitions {partitions} can't be assigned"))
                 .caused_by(error)

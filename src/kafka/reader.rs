@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::Discovery;
 use super::consumer::Consumer;
 use super::queue::{Event, Record};
 use super::source::{SourceOptions, Start};
-use super::Discovery;
 use crate::checkpoint::{Close, Cut, Report};
 use crate::error::{Error, Result};
 use crate::messages::Messages;
@@ -248,7 +248,8 @@ impl Reader {
             }
         }
         if !mine.is_empty() {
-            self.process.spawn_blocking(self.consumer.group_commit(&mine));
+            self.process
+                .spawn_blocking(self.consumer.group_commit(&mine));
         }
     }
 
@@ -347,9 +348,10 @@ fn fatal(place: Option<(&str, i32, i64)>, code: RDKafkaErrorCode, reason: &str) 
                  start goes on from the table's marker",
             ),
         ),
-        Code::Fatal => Some(Error::external(format!("{where_}: {reason}")).advice(
-            "nothing was lost: the next start goes on from the table's marker",
-        )),
+        Code::Fatal => Some(
+            Error::external(format!("{where_}: {reason}"))
+                .advice("nothing was lost: the next start goes on from the table's marker"),
+        ),
         _ => None,
     }
 }

@@ -103,9 +103,11 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
         let (messages_output, messages) = builder.new_output::<Vec<Chunk>>();
         let (cuts_output, cuts) = builder.new_output::<Vec<Cut>>();
         let (reports_output, reports) = builder.new_output::<Vec<(usize, Report)>>();
-        let mut messages_output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(messages_output);
+        let mut messages_output =
+            OutputBuilder::<_, CapacityContainerBuilder<_>>::from(messages_output);
         let mut cuts_output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(cuts_output);
-        let mut reports_output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(reports_output);
+        let mut reports_output =
+            OutputBuilder::<_, CapacityContainerBuilder<_>>::from(reports_output);
         let mut closes = builder.new_input_connection(closes, Pipeline, []);
         let mut committed = builder.new_input_connection(committed, Pipeline, []);
 
@@ -160,7 +162,10 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
                         messages_output
                             .activate()
                             .session(&epoch.messages)
-                            .give(Chunk { messages: chunk, charge });
+                            .give(Chunk {
+                                messages: chunk,
+                                charge,
+                            });
                     }
                     if more {
                         alarm.now();

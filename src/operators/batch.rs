@@ -81,7 +81,9 @@ impl<'scope> Batch<'scope> for Stream<'scope, Epoch, Vec<Chunk>> {
             move |(input, frontier), output| {
                 // 1. Read all input; full batches go on at once.
                 input.for_each_stamp(|capability, data| {
-                    let Some(&epoch) = capability.least() else { return };
+                    let Some(&epoch) = capability.least() else {
+                        return;
+                    };
                     for chunk in data.flat_map(|chunks| chunks.drain(..)) {
                         let batch = pending.entry(epoch).or_insert_with(|| {
                             Pending::new(capability.delayed(&epoch, output.output_index()))

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::{Stream, StreamVec};
 use timely::progress::operate::FrontierInterest;
 
@@ -45,8 +45,7 @@ impl<'scope> Decode<'scope> for Stream<'scope, Epoch, Vec<MessageBatch>> {
         builder.set_notify_for(0, FrontierInterest::Never);
         let (rows_output, rows) = builder.new_output::<Vec<Rows>>();
         let (rejects_output, rejects) = builder.new_output::<Vec<Reject>>();
-        let mut rows_output =
-            OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows_output);
+        let mut rows_output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows_output);
         let mut rejects_output =
             OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rejects_output);
 
@@ -88,22 +87,14 @@ pub trait Rejected<'scope> {
     /// The returned stream carries how many records of an epoch were skipped. Sinks wait for its
     /// frontier, so no epoch is committed before the policy has seen all of its rejects; a halt keeps
     /// its epoch open for ever.
-    fn on_reject(
-        self,
-        policy: OnReject,
-        process: Arc<Process>,
-    ) -> StreamVec<'scope, Epoch, u64>;
+    fn on_reject(self, policy: OnReject, process: Arc<Process>) -> StreamVec<'scope, Epoch, u64>;
 }
 
 /// So many skipped records are logged one by one; later ones are only counted.
 const SKIPPED_LOGGED_MAX: u64 = 100;
 
 impl<'scope> Rejected<'scope> for StreamVec<'scope, Epoch, Reject> {
-    fn on_reject(
-        self,
-        policy: OnReject,
-        process: Arc<Process>,
-    ) -> StreamVec<'scope, Epoch, u64> {
+    fn on_reject(self, policy: OnReject, process: Arc<Process>) -> StreamVec<'scope, Epoch, u64> {
         self.unary(Pipeline, "Rejected", move |_capability, _info| {
             let mut held = Vec::new();
             let mut logged = 0;

@@ -93,7 +93,9 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     let preparation = start::Preparation::new(settings, options.bounded, Arc::clone(&process));
     let workers = {
         let process = Arc::clone(&process);
-        timely::execute(config, move |worker| work(worker, &dataflow, &process, &preparation))
+        timely::execute(config, move |worker| {
+            work(worker, &dataflow, &process, &preparation)
+        })
     }
     .map_err(|error| {
         Error::external("the processes of this run can't reach each other")

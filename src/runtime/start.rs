@@ -68,9 +68,9 @@ impl Preparation {
         match heard {
             None => Ok(None),
             Some(Said::Started { start, generation }) => self.follow(start, generation).map(Some),
-            Some(Said::Failed(reason)) => {
-                Err(Error::external(format!("process 0 could not start: {reason}")))
-            }
+            Some(Said::Failed(reason)) => Err(Error::external(format!(
+                "process 0 could not start: {reason}"
+            ))),
         }
     }
 
@@ -80,7 +80,10 @@ impl Preparation {
         settings.require_ingest()?;
         let cluster = Arc::new(Cluster::open(&settings.kafka, &settings.pipeline.name)?);
         let partitions = cluster.partitions()?;
-        let ends = self.bounded.then(|| cluster.ends(&partitions)).transpose()?;
+        let ends = self
+            .bounded
+            .then(|| cluster.ends(&partitions))
+            .transpose()?;
         let OpenTable { catalog, table } = self.process.block_on(table::open(settings))?;
         let observed = self
             .process
@@ -99,11 +102,9 @@ impl Preparation {
         )?;
         let resumed = known.is_some();
         let cluster_id = cluster.id();
-        let (committer, marker) = self.process.block_on(Committer::claim(
-            observed,
-            &first,
-            cluster_id.as_deref(),
-        ))?;
+        let (committer, marker) =
+            self.process
+                .block_on(Committer::claim(observed, &first, cluster_id.as_deref()))?;
         let start = Start {
             epoch: marker.epoch.next(),
             offsets: marker.next.clone(),

@@ -71,7 +71,7 @@ fn start_word(start: &Start) -> &'static str {
     }
 }
 
-use Whereabouts::{Bypassed, Buried, Detached, Expired, Newest};
+use Whereabouts::{Buried, Bypassed, Detached, Expired, Newest};
 
 #[test]
 fn a_start_follows_its_outcome_table() {
@@ -92,7 +92,11 @@ fn a_start_follows_its_outcome_table() {
     ];
     for (property, lineage, expected) in cases {
         let observed = observed(property, lineage);
-        assert_eq!(start_word(&decide_start(&observed)), expected, "{observed:?}");
+        assert_eq!(
+            start_word(&decide_start(&observed)),
+            expected,
+            "{observed:?}"
+        );
     }
 }
 
@@ -100,10 +104,7 @@ fn a_start_follows_its_outcome_table() {
 fn a_start_resumes_from_the_property_which_alone_knows_every_partition() {
     let mut property = marker("m", 2, 5);
     property.next.set("t", 0, crate::offsets::NextOffset(9));
-    let observed = observed(
-        Some((property.clone(), Newest)),
-        Some(marker("m", 2, 5)),
-    );
+    let observed = observed(Some((property.clone(), Newest)), Some(marker("m", 2, 5)));
     assert_eq!(decide_start(&observed), Start::Resume(Box::new(property)));
 }
 
@@ -148,7 +149,11 @@ fn a_claim_follows_its_outcome_table() {
         (&fresh, at(marker("rival", 1, 0)), "outrun"),
         (&takeover, observed(None, None), "outrun"),
         (&takeover, observed(None, Some(m())), "diverged"),
-        (&takeover, observed(Some((m(), Detached)), None), "rolled back"),
+        (
+            &takeover,
+            observed(Some((m(), Detached)), None),
+            "rolled back",
+        ),
         (&elsewhere, at(m()), "replaced"),
     ];
     for (claim, observed, expected) in cases {
@@ -183,13 +188,23 @@ fn a_commit_follows_its_outcome_table() {
         (at(marker("stranger", 2, 6)), "diverged"),
         (observed(None, None), "diverged"),
         (observed(None, Some(parent())), "diverged"),
-        (observed(Some((parent(), Buried)), Some(marker("x", 2, 6))), "diverged"),
+        (
+            observed(Some((parent(), Buried)), Some(marker("x", 2, 6))),
+            "diverged",
+        ),
         (observed(Some((parent(), Detached)), None), "rolled back"),
         (observed(Some((parent(), Bypassed)), None), "rolled back"),
-        (observed(Some((marker("mine", 2, 6), Detached)), Some(parent())), "rolled back"),
+        (
+            observed(Some((marker("mine", 2, 6), Detached)), Some(parent())),
+            "rolled back",
+        ),
     ];
     for (observed, expected) in cases {
-        assert_eq!(word(&decide_commit(&observed, &mine())), expected, "{observed:?}");
+        assert_eq!(
+            word(&decide_commit(&observed, &mine())),
+            expected,
+            "{observed:?}"
+        );
     }
 }
 
@@ -251,6 +266,9 @@ fn a_refusal_prints_both_markers() {
         &marker("recorded", 3, 4),
     )
     .to_string();
-    assert!(text.contains("epoch 4 of generation 3 (recorded)"), "{text}");
+    assert!(
+        text.contains("epoch 4 of generation 3 (recorded)"),
+        "{text}"
+    );
     assert!(text.contains("epoch 2 of generation 1 (newest)"), "{text}");
 }

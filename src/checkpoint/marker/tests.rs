@@ -41,7 +41,10 @@ fn ranges(from: &[(i32, i64)], to: &[(i32, i64)], joined: &[(i32, i64)]) -> Vec<
 
 #[test]
 fn ranges_hold_only_the_partitions_that_moved() {
-    assert_eq!(ranges(&[(0, 5), (1, 4)], &[(0, 9), (1, 4)], &[]), [(0, 5, 9)]);
+    assert_eq!(
+        ranges(&[(0, 5), (1, 4)], &[(0, 9), (1, 4)], &[]),
+        [(0, 5, 9)]
+    );
     assert_eq!(ranges(&[(0, 5), (1, 4)], &[(0, 9)], &[]), [(0, 5, 9)]);
 }
 
@@ -58,7 +61,10 @@ fn a_cut_that_moves_backwards_is_refused() {
     let error = Ranges::between(&offsets(&[(0, 5)]), &offsets(&[(0, 4)]), &Offsets::new())
         .unwrap_err()
         .to_string();
-    assert!(error.contains("t[0]") && error.contains("from 5 to 4"), "{error}");
+    assert!(
+        error.contains("t[0]") && error.contains("from 5 to 4"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -76,7 +82,10 @@ fn each_place_carries_its_own_half_and_both_carry_the_identity() {
 fn the_summary_writes_ranges_as_start_and_end() {
     let json = marker().to_summary().unwrap();
     assert!(json.contains(r#""moved":{"t":{"0":[5,9]}}"#), "{json}");
-    assert!(!json.contains("state-snapshot"), "absent fields take no room: {json}");
+    assert!(
+        !json.contains("state-snapshot"),
+        "absent fields take no room: {json}"
+    );
 }
 
 #[test]
@@ -87,7 +96,10 @@ fn unknown_fields_are_tolerated_and_a_newer_version_is_refused() {
 
     let newer = json.replacen(r#""version":1"#, r#""version":2"#, 1);
     let error = Marker::parse(&newer, "property x").unwrap_err().to_string();
-    assert!(error.contains("property x") && error.contains("newer calve"), "{error}");
+    assert!(
+        error.contains("property x") && error.contains("newer calve"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn a_pipeline_name_can_not_leave_the_data_folder() {
 
 #[test]
 fn a_partition_value_can_not_leave_its_folder() {
-    assert_eq!(partition_folder("city", "../../etc"), "city=%2E.%2F..%2Fetc");
+    assert_eq!(
+        partition_folder("city", "../../etc"),
+        "city=%2E.%2F..%2Fetc"
+    );
     assert_eq!(partition_folder("day", "2026-01-02"), "day=2026-01-02");
     assert_eq!(partition_folder("n", "é ="), "n=%C3%A9%20%3D");
 }
