@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{eventually, signal};
+use super::signal;
 
 /// A command line of calve, to be completed and started.
 #[derive(Clone)]
@@ -184,13 +184,6 @@ impl Running {
     pub fn kill(mut self) -> Finished {
         self.process.kill().expect("calve is killed");
         self.wait(Duration::from_secs(10))
-    }
-
-    /// Waits until its output has this text.
-    pub fn wait_for_output(&mut self, text: &str) {
-        eventually(&format!("calve says {text:?}"), || {
-            self.output().contains(text)
-        });
     }
 
     /// Drains it: SIGTERM, then its end, which must be a good one.
