@@ -30,7 +30,7 @@ pub(super) fn run(args: &InferArgs) -> Result<()> {
     let options = infer::Options {
         not_null: args.not_null,
     };
-    let proposal = infer::infer(payloads.iter().map(Vec::as_slice), &options)?;
+    let proposal = infer::infer(payloads.iter().map(Vec::as_slice), options)?;
     println!("CALVE_TABLE_COLUMNS=\"{}\"", proposal.columns);
     for note in &proposal.notes {
         eprintln!("note: {note}");

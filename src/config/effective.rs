@@ -124,9 +124,14 @@ fn section(key: &str) -> &str {
     key.split('.').next().unwrap_or(key)
 }
 
-/// All that `default.toml` says about a key, as it stands there; an error names the nearest key.
+/// All that `default.toml` says about a setting, as it stands there. It may be named by its key or by
+/// a variable; an error names the nearest one.
 pub fn explain(name: &str) -> Result<String> {
-    let target = names::by_key(name).map_err(|error| error.at("", name))?;
+    let target = match names::by_variable(name) {
+        Some(meaning) => meaning.map(|(target, _)| target),
+        None => names::by_key(name),
+    };
+    let target = target.map_err(|error| error.at("", name))?;
     let documented = match &target {
         Target::Key(key) => key.name,
         Target::Member(family, _) => family.example,

@@ -318,7 +318,7 @@ pub(super) static KEYS: &[Key] = &[
     .env("SCHEMA_REGISTRY_URL")
     .secrecy(Secrecy::Uri),
     Key::new("metrics.prometheus-port", |s, v| {
-        let port = values::whole(v, "a port", 1..=65_535);
+        let port = values::whole(v, "a port", 0..=65_535);
         put(&mut s.metrics.prometheus_port, port.map(Some))
     })
     .env("PROMETHEUS_PORT")

@@ -115,15 +115,21 @@ pub(super) fn property(name: &str) -> Result<String, Refusal> {
 
 /// Whether librdkafka takes this value, or what it expects.
 pub(super) fn accepts(name: &str, value: &str) -> Result<(), String> {
-    match set(name, value) {
-        Ok(()) => Ok(()),
-        // What it says quotes the value, so it is passed on only if all of that may be shown.
-        Err(KafkaError::ClientConfig(_, said, ..))
-            if Secrecy::of_kafka(name).show(value) == value =>
-        {
+    let Err(error) = set(name, value) else {
+        return Ok(());
+    };
+    // What it says quotes the value. Of a secret one it is therefore asked again, without it: that
+    // still tells of a property that this build of librdkafka does not support.
+    let shown = Secrecy::of_kafka(name).show(value);
+    let error = match shown == value {
+        true => Some(error),
+        false => set(name, &shown).err(),
+    };
+    match error {
+        Some(KafkaError::ClientConfig(_, said, ..)) => {
             Err(format!("a value that librdkafka takes; it says: {said}"))
         }
-        Err(_) => Err("a value that librdkafka takes".into()),
+        _ => Err("a value that librdkafka takes".into()),
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! * [`columns`] reads and writes declarations such as `id string not null, value double`;
 //! * [`infer`] proposes one from sample payloads;
-//! * [`Decode`] is what every format offers, [`JsonDecoder`] is JSON's; `builder` holds the Arrow
+//! * [`Decoder`] is what every format offers, [`JsonDecoder`] is JSON's; `builder` holds the Arrow
 //!   columns that formats fill;
 //! * [`Provenance`] names the columns that say where a row came from;
 //! * [`Reject`] is a message that did not become a row.
@@ -40,7 +40,7 @@ use crate::error::Result;
 use crate::messages::Messages;
 
 /// A payload format.
-pub trait Decode {
+pub trait Decoder {
     /// The Arrow schema of the rows, with the table's field ids.
     fn schema(&self) -> &SchemaRef;
 
@@ -53,7 +53,7 @@ pub trait Decode {
 /// What became of some messages.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The rows, in the schema of [`Decode::schema`].
+    /// The rows, in the schema of [`Decoder::schema`].
     pub rows: RecordBatch,
     /// The messages that did not become rows.
     pub rejects: Vec<Reject>,

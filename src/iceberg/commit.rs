@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::{Capability, InputCapability};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, InputCapability};
 
 use super::committer::{self, Staged};
 use super::{Committer, Sink, StagedFile};
@@ -156,7 +156,9 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     arrived.at(&capability, |epoch| epoch.cuts.append(cuts));
                 });
                 gates.for_each(|capability, skipped| {
-                    arrived.at(&capability, |epoch| epoch.skipped += skipped.drain(..).sum::<u64>());
+                    arrived.at(&capability, |epoch| {
+                        epoch.skipped += skipped.drain(..).sum::<u64>()
+                    });
                 });
                 if process.has_failed() {
                     return;
@@ -165,7 +167,9 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                 // 2. The result of the commit under way.
                 let mut output = output.activate();
                 if let Ok((back, result)) = results.try_recv() {
-                    let Some((epoch, pending)) = committing.take() else { return };
+                    let Some((epoch, pending)) = committing.take() else {
+                        return;
+                    };
                     match result {
                         Ok(made) => {
                             committer = Some(back);
@@ -201,16 +205,21 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     if pending.files.is_empty() && !(moved && due) {
                         committer = Some(ready);
                         process.metrics().epoch_committed.set(epoch.0 as i64);
-                        output.session(&pending.capability).give(Committed { epoch, offsets: None });
+                        output.session(&pending.capability).give(Committed {
+                            epoch,
+                            offsets: None,
+                        });
                         continue;
                     }
                     let staged = pending.staged(epoch);
                     let (done, proved) = (done.clone(), proved.clone());
                     process.spawn(async move {
-                        let result = match tokio::time::timeout(options.timeout, ready.commit(staged)).await {
-                            Ok(result) => result.map_err(Error::from),
-                            Err(_) => Err(overdue(epoch, options.timeout)),
-                        };
+                        let result =
+                            match tokio::time::timeout(options.timeout, ready.commit(staged)).await
+                            {
+                                Ok(result) => result.map_err(Error::from),
+                                Err(_) => Err(overdue(epoch, options.timeout)),
+                            };
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
                         let _ = proved.activate();
@@ -229,7 +238,9 @@ struct Arrived(BTreeMap<Epoch, Pending>);
 
 impl Arrived {
     fn at(&mut self, capability: &InputCapability<Epoch>, take: impl FnOnce(&mut Pending)) {
-        let Some(&epoch) = capability.least() else { return };
+        let Some(&epoch) = capability.least() else {
+            return;
+        };
         take(
             self.0
                 .entry(epoch)

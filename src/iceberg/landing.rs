@@ -36,7 +36,7 @@ use crate::error::{Error, Result};
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// A read-back gets this long even if the attempt has used all the time there was: an outcome
+/// A read-back gets this long (or as long as the commit itself) even if the attempt has used all the time there was: an outcome
 /// that can be known should not be called unknown.
 const READ_BACK_MIN: Duration = Duration::from_secs(10);
 
@@ -113,7 +113,7 @@ impl Target {
                 .await
                 .map_err(CommitFailure::Fatal)?;
             *sent += attempt.sent;
-            let grace = deadline.max(Instant::now() + READ_BACK_MIN);
+            let grace = deadline.max(Instant::now() + READ_BACK_MIN.min(self.patience));
             let (fresh, decision) = self.read_back(intent, grace).await?;
             table = fresh;
             match decision {

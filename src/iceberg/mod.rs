@@ -19,14 +19,36 @@
 //! What this room must never do: decide about a marker (that is [`crate::checkpoint::decisions`]),
 //! read settings, or delete a file that a table may refer to.
 
+mod catalog;
+mod commit;
 mod committer;
 mod failure;
 mod guard;
 mod landing;
 mod lineage;
+mod metrics;
 pub mod names;
+mod parquet_file;
+mod properties;
+mod rest;
+mod sink;
+mod stage;
 mod staged;
+mod storage;
+mod table;
+mod writer;
 
+#[cfg(test)]
+mod commit_tests;
+#[cfg(test)]
+mod testing;
+
+pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
+pub use commit::{CommitOptions, CommitStaged};
 pub use committer::{Committed, Committer, Observation, Staged};
 pub use landing::CommitFailure;
+pub use sink::Sink;
+pub use stage::Stage;
 pub use staged::StagedFile;
+pub use table::{TableOptions, load_or_create, type_name};
+pub use writer::{TableWriter, WriteProgress, WriterOptions};

@@ -17,6 +17,9 @@ pub const SUMMARY_GENERATION: &str = "calve.generation";
 /// The snapshot summary's epoch, for people.
 pub const SUMMARY_EPOCH: &str = "calve.epoch";
 
+/// The columns that say where in Kafka a row came from: topic, partition, offset, timestamp.
+pub const PROVENANCE_COLUMNS: [&str; 4] = ["_topic", "_partition", "_offset", "_timestamp"];
+
 /// The key of a pipeline's marker, the same in the snapshot summary and the table properties.
 pub fn marker_key(pipeline: &str) -> String {
     format!("{PREFIX}.marker.{pipeline}")

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use iceberg::spec::SchemaRef;
 use iceberg::table::Table;
 
+use super::names::FileOrigin;
 use super::{Committer, TableWriter, WriterOptions};
 use crate::error::Result;
 use crate::time::{Epoch, Generation};
@@ -15,8 +16,8 @@ pub struct Sink {
     table: Table,
     pipeline: String,
     generation: Generation,
-    target_file_bytes: u64,
-    row_group_bytes: u64,
+    target_file_bytes: Option<u64>,
+    row_group_bytes: usize,
     /// Only in the process that claimed the pipeline, until the commit operator takes it.
     committer: Arc<Mutex<Option<Committer>>>,
 }
@@ -27,8 +28,8 @@ impl Sink {
         table: Table,
         pipeline: String,
         generation: Generation,
-        target_file_bytes: u64,
-        row_group_bytes: u64,
+        target_file_bytes: Option<u64>,
+        row_group_bytes: usize,
         committer: Option<Committer>,
     ) -> Self {
         Self {
@@ -51,10 +52,12 @@ impl Sink {
         TableWriter::new(
             &self.table,
             WriterOptions {
-                pipeline: self.pipeline.clone(),
-                generation: self.generation,
-                epoch,
-                worker,
+                origin: FileOrigin {
+                    pipeline: self.pipeline.clone(),
+                    generation: self.generation,
+                    epoch,
+                    worker,
+                },
                 target_file_bytes: self.target_file_bytes,
                 row_group_bytes: self.row_group_bytes,
             },

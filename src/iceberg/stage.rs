@@ -53,7 +53,9 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
                 }
                 // 1. Read all input, writing as it comes.
                 input.for_each_stamp(|capability, data| {
-                    let Some(&epoch) = capability.least() else { return };
+                    let Some(&epoch) = capability.least() else {
+                        return;
+                    };
                     for rows in data.flat_map(|batches| batches.drain(..)) {
                         if process.has_failed() {
                             return;

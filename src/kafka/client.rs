@@ -1,6 +1,6 @@
 //! What every Kafka client of calve is configured with, and where librdkafka's log lines go.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -90,6 +90,3 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
-
-/// A context can be asked about after the client took it.
-pub(super) type SharedContext = Arc<Context>;

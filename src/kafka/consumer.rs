@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::offsets::{NextOffset, Offsets};
 
 /// Reads the partitions it is told to read.
-pub(super) struct Consumer {
+pub struct Consumer {
     // Before `client`: the queue handle must be released first.
     queue: BatchQueue,
     client: Arc<BaseConsumer<Context>>,
@@ -23,7 +23,7 @@ pub(super) struct Consumer {
 impl Consumer {
     /// A consumer without partitions. `wake` is called from librdkafka's threads when the queue goes
     /// from empty to non-empty.
-    pub(super) fn open(
+    pub fn open(
         kafka: &Kafka,
         client_id: &str,
         wake: impl Fn() + Send + Sync + 'static,
@@ -46,7 +46,7 @@ impl Consumer {
     }
 
     /// Adds partitions, each to be read from its next offset.
-    pub(super) fn assign(&self, partitions: &Offsets) -> Result<()> {
+    pub fn assign(&self, partitions: &Offsets) -> Result<()> {
         let assign =
             || -> KafkaResult<()> { self.client.incremental_assign(&to_list(partitions)?) };
         assign().map_err(|error| {
@@ -56,7 +56,7 @@ impl Consumer {
     }
 
     /// Stops fetching a partition that has been read to its bound.
-    pub(super) fn pause(&self, topic: &str, partition: i32) {
+    pub fn pause(&self, topic: &str, partition: i32) {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(topic, partition);
         if let Err(error) = self.client.pause(&list) {
@@ -66,13 +66,13 @@ impl Consumer {
     }
 
     /// Visits what has arrived, up to one batch; false once the queue is empty.
-    pub(super) fn take(&mut self, visit: impl FnMut(Event<'_>)) -> bool {
+    pub fn take(&mut self, visit: impl FnMut(Event<'_>)) -> bool {
         self.queue.take(visit)
     }
 
     /// The next offset of each partition of which something was taken: it counts transaction markers
     /// and gaps that no message tells of.
-    pub(super) fn positions(&self) -> Offsets {
+    pub fn positions(&self) -> Offsets {
         let mut positions = Offsets::new();
         match self.client.position() {
             Ok(list) => {
@@ -89,7 +89,7 @@ impl Consumer {
     }
 
     /// The end of a partition as the last fetch told it.
-    pub(super) fn known_end(&self, topic: &str, partition: i32) -> Option<i64> {
+    pub fn known_end(&self, topic: &str, partition: i32) -> Option<i64> {
         queue::known_end(&self.client, topic, partition)
     }
 
@@ -97,7 +97,7 @@ impl Consumer {
     ///
     /// They are for people and their tools (`kafka-consumer-groups --describe`); calve never reads them,
     /// so a failure is a log line.
-    pub(super) fn group_commit(&self, offsets: &Offsets) -> impl FnOnce() + Send + 'static {
+    pub fn group_commit(&self, offsets: &Offsets) -> impl FnOnce() + Send + 'static {
         let client = Arc::clone(&self.client);
         let list = to_list(offsets);
         move || {

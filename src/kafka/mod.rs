@@ -26,5 +26,7 @@ mod reader;
 mod source;
 
 pub use cluster::{Cluster, Watermarks};
+pub use consumer::Consumer;
 pub use discovery::Discovery;
+pub use queue::{Event, Record};
 pub use source::{Chunk, KafkaSource, Source, SourceOptions, Start};

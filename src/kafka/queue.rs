@@ -21,34 +21,48 @@ const MESSAGES_PER_CALL: usize = 128;
 
 /// What a queue holds.
 #[derive(Debug)]
-pub(super) enum Event<'a> {
+pub enum Event<'a> {
     /// A record.
     Message(Record<'a>),
     /// The partition has nothing beyond `offset` for now.
     End {
+        /// The topic's name.
         topic: &'a str,
+        /// The partition's number.
         partition: i32,
+        /// The offset that the next record will have, at least.
         offset: i64,
     },
     /// Reading a partition, or the client as a whole, met an error.
     Error {
+        /// The topic's name, if the error is about a partition.
         topic: Option<&'a str>,
+        /// The partition's number.
         partition: i32,
+        /// The offset it is about, or a negative number.
         offset: i64,
+        /// What kind of error.
         code: RDKafkaErrorCode,
+        /// librdkafka's words.
         reason: String,
     },
 }
 
 /// A record, borrowed from librdkafka's buffers for the time of one visit.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
-    pub(super) topic: &'a str,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) timestamp_ms: Option<i64>,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) payload: Option<&'a [u8]>,
+pub struct Record<'a> {
+    /// The topic's name.
+    pub topic: &'a str,
+    /// The partition's number.
+    pub partition: i32,
+    /// The record's offset.
+    pub offset: i64,
+    /// Kafka's timestamp in milliseconds since 1970 (UTC).
+    pub timestamp_ms: Option<i64>,
+    /// The key's bytes.
+    pub key: Option<&'a [u8]>,
+    /// The value's bytes.
+    pub payload: Option<&'a [u8]>,
 }
 
 /// A consumer's queue.

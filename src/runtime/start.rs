@@ -148,8 +148,8 @@ impl Preparation {
             table,
             self.settings.pipeline.name.clone(),
             generation,
-            self.settings.target_file_size,
-            self.settings.row_group_size,
+            Some(self.settings.target_file_size),
+            usize::try_from(self.settings.row_group_size).unwrap_or(usize::MAX),
             committer,
         )
     }

@@ -75,7 +75,7 @@ use self::fault::{Fault, Outcome};
 use self::scan::Scanner;
 use self::value::{Context, write_object};
 use super::builder::{Column, Struct, Values};
-use super::{Decode, Decoded, Provenance, Reject};
+use super::{Decoded, Decoder, Provenance, Reject};
 use crate::error::{Error, Result};
 use crate::messages::{Message, Messages};
 
@@ -215,7 +215,7 @@ impl JsonDecoder {
     }
 }
 
-impl Decode for JsonDecoder {
+impl Decoder for JsonDecoder {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }

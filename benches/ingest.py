@@ -1,0 +1,139 @@
+"""calve against its own limit: `benches/run` calls this with Kafka's address in the environment.
+
+Each run moves the whole topic with `calve run --bounded` into a fresh SQLite catalog and local warehouse, and in turn
+through the fused loop of `benches/fused.rs`.  CPU and peak memory are the operating system's own accounting of the
+finished process (wait4).  Each table is counted by pyiceberg and DuckDB.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+COLUMNS = (
+    "sample_id string not null, user_id string, device_id string, data_type string, value double, unit string, "
+    "start_time timestamptz, end_time timestamptz, source_bundle string"
+)
+
+
+def build():
+    """Builds in release mode; returns the paths of the binary and of the fused loop."""
+    command = ["cargo", "build", "--release", "--bin", "calve", "--bench", "fused", "--message-format=json"]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent).stdout
+    paths = {}
+    for line in output.splitlines():
+        message = json.loads(line)
+        if message.get("executable"):
+            paths[message["target"]["name"]] = message["executable"]
+    return paths["calve"], paths["fused"]
+
+
+def measure(command, env, log):
+    """Runs a command; returns wall seconds, CPU seconds and peak MB."""
+    begin = time.monotonic()
+    with open(log, "w") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=out, cwd=pathlib.Path(log).parent)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"{command} failed:\n{pathlib.Path(log).read_text()[-4000:]}")
+    return time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def settings(brokers, topic, folder):
+    env = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+    return env | {
+        "KAFKA_BROKERS": brokers,
+        "KAFKA_TOPIC": topic,
+        "ICEBERG_CATALOG_URI": f"sqlite://{folder}/catalog.db",
+        "ICEBERG_WAREHOUSE": f"file://{folder}/warehouse",
+        "ICEBERG_DATABASE": "bench",
+        "ICEBERG_TABLE_RAW": "samples",
+        "CALVE_TABLE_COLUMNS": COLUMNS,
+    }
+
+
+def verify(folder, records):
+    """Has two independent readers count the table; returns its bytes and files."""
+    command = [sys.executable, str(HERE / "verify.py"), str(folder), "bench.samples", str(records)]
+    answer = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return answer["bytes"], answer["files"]
+
+
+def idle(calve, brokers, topic, folder, seconds=30):
+    """CPU of a caught-up pipeline with six workers, in percent of one core."""
+    process = subprocess.Popen(
+        [calve, "run", "-w", "6"], env=settings(brokers, topic, folder), stderr=subprocess.DEVNULL, cwd=folder
+    )
+    ticks = os.sysconf("SC_CLK_TCK")
+
+    def cpu():
+        fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / ticks
+
+    time.sleep(10)
+    before = cpu()
+    time.sleep(seconds)
+    used = cpu() - before
+    process.terminate()
+    process.wait()
+    return 100 * used / seconds
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, default=10_000_000)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=6)
+    parser.add_argument("--topic", help="a topic that already holds the records")
+    parser.add_argument("--set", action="append", default=[], help="passed on to calve run")
+    arguments = parser.parse_args()
+    calve, fused = build()
+    brokers = os.environ["CALVE_TEST_KAFKA"]
+    topic = arguments.topic or f"bench-{int(time.time())}"
+    if not arguments.topic:
+        env = settings(brokers, topic, "/tmp")
+        subprocess.run([calve, "generate", "--records", str(arguments.records)], env=env, check=True)
+    millions = arguments.records / 1e6
+    rows = {"calve run": [], "fused loop": []}
+    size = files = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for run in range(arguments.runs + 1):
+            for name in rows:
+                folder = pathlib.Path(scratch) / f"{name.split()[0]}-{run}"
+                folder.mkdir()
+                if name == "calve run":
+                    command = [calve, "run", "-w", str(arguments.workers), "--bounded"]
+                    command += [f"--set={setting}" for setting in arguments.set]
+                    figures = measure(command, settings(brokers, topic, folder), folder / "log")
+                    size, files = verify(folder, arguments.records)
+                else:
+                    figures = measure([fused, brokers, topic, str(folder)], dict(os.environ), folder / "log")
+                if run > 0:  # the first of each warms the broker's page cache
+                    rows[name].append(figures)
+                    print(f"{name}: {figures[0]:.2f} s, {figures[1] / millions:.3f} CPU s/M, {figures[2]:.0f} MB", flush=True)
+                if run < arguments.runs or name != "calve run":
+                    shutil.rmtree(folder)
+        idle_percent = idle(calve, brokers, topic, pathlib.Path(scratch) / f"calve-{arguments.runs}")
+
+    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
+    print(f"\n{arguments.records} records, 6 partitions, -w {arguments.workers}; {os.cpu_count()} × {cpu}; medians of {arguments.runs}")
+    print("| | records/s | CPU s per million | peak RSS MB |\n|---|---|---|---|")
+    medians = {name: [statistics.median(column) for column in zip(*figures)] for name, figures in rows.items()}
+    for name, (wall, used, peak) in medians.items():
+        print(f"| {name} | {arguments.records / wall:,.0f} | {used / millions:.3f} | {peak:.0f} |")
+    ratio = medians["fused loop"][1] / medians["calve run"][1]
+    print(f"\nrecords per CPU second against the fused loop: {100 * ratio:.0f} %")
+    print(f"files: {files}, {size / 1e6 / millions:.1f} MB per million records")
+    print(f"idle, -w 6: {idle_percent:.2f} % of a core")
+    print("pyiceberg and DuckDB counted every record of every run once")
+
+
+main()

@@ -1,0 +1,119 @@
+use super::Setup;
+
+#[test]
+fn librdkafka_properties_pass_through_from_every_layer() {
+    let s = Setup::new()
+        .file("kafka.security.protocol = 'SASL_SSL'\nkafka.fetch.min.bytes = 1000\n")
+        .dotenv("CALVE_KAFKA_SASL_MECHANISM=PLAIN\n")
+        .env("CALVE_KAFKA_SSL_CA_LOCATION", "/etc/ca.pem")
+        .flag("kafka.isolation.level", "read_uncommitted")
+        .load();
+    let all: Vec<_> = s.kafka.properties.iter().collect();
+    let expected = [
+        ("fetch.min.bytes", "1000"),
+        ("isolation.level", "read_uncommitted"),
+        ("sasl.mechanism", "PLAIN"),
+        ("security.protocol", "SASL_SSL"),
+        ("ssl.ca.location", "/etc/ca.pem"),
+    ];
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn properties_that_would_break_exactly_once_are_refused_with_the_reason() {
+    let cases = [
+        (
+            "enable.auto.commit",
+            "calve commits the group's offsets itself",
+        ),
+        (
+            "auto.commit.enable",
+            "calve commits the group's offsets itself",
+        ),
+        (
+            "topic.auto.commit.enable",
+            "calve commits the group's offsets itself",
+        ),
+        (
+            "enable.auto.offset.store",
+            "calve commits the group's offsets itself",
+        ),
+        ("auto.offset.reset", "kafka.auto-offset-reset"),
+        ("topic.auto.offset.reset", "kafka.auto-offset-reset"),
+        ("group.id", "it is the setting kafka.group-id"),
+        ("bootstrap.servers", "it is the setting kafka.brokers"),
+        ("metadata.broker.list", "it is the setting kafka.brokers"),
+        (
+            "partition.assignment.strategy",
+            "no member of a consumer group",
+        ),
+    ];
+    for (property, reason) in cases {
+        let key = format!("kafka.{property}");
+        // Also with the value that would do no harm: a later calve may need another one.
+        let error = Setup::new().flag(&key, "false").error();
+        let start = format!("--set {key}: `{key}` can't be set: ");
+        assert!(error.starts_with(&start), "{error}");
+        assert!(error.contains(reason), "{error}");
+    }
+    let error = Setup::new()
+        .env("CALVE_KAFKA_ENABLE_AUTO_COMMIT", "true")
+        .error();
+    assert!(error.contains("can't be set: calve commits"), "{error}");
+}
+
+#[test]
+fn librdkafka_judges_names() {
+    let error = Setup::new().file("\nkafka.fetch.min.bites = 1\n").error();
+    assert_eq!(
+        error,
+        "file calve.toml, line 2: unknown setting `kafka.fetch.min.bites`\n  → did you mean \
+         `kafka.fetch.min.bytes`? `calve config` lists every setting"
+    );
+    // Names that librdkafka knows and this room does not.
+    Setup::new()
+        .flag("kafka.sasl.kerberos.min.time.before.relogin", "1")
+        .load();
+    Setup::new().flag("kafka.acks", "1").load();
+}
+
+#[test]
+fn hooks_for_programs_cannot_be_set_from_text() {
+    for name in [
+        "rebalance_cb",
+        "ssl_key",
+        "ut_handle_ProduceResponse",
+        "log_level",
+        "interceptors",
+        "opaque",
+        "",
+    ] {
+        Setup::new().flag(&format!("kafka.{name}"), "x").error();
+    }
+}
+
+#[test]
+fn librdkafka_judges_values() {
+    let error = Setup::new().file("kafka.fetch.min.bytes = 'few'\n").error();
+    assert!(
+        error.starts_with(
+            "file calve.toml, line 1: kafka.fetch.min.bytes can't be \"few\": expected a value \
+             that librdkafka takes; it says: "
+        ),
+        "{error}"
+    );
+    let error = Setup::new()
+        .flag("kafka.isolation.level", "serializable")
+        .error();
+    assert!(error.contains("can't be \"serializable\""), "{error}");
+    let error = Setup::new().flag("kafka.client.id", "a\0b").error();
+    assert!(
+        error.contains("expected a value that librdkafka takes"),
+        "{error}"
+    );
+    // Java's way of saying it, with librdkafka's own hint.
+    let error = Setup::new()
+        .flag("kafka.ssl.truststore.location", "/x")
+        .error();
+    assert!(error.contains("ssl.ca.location"), "{error}");
+}

@@ -1,0 +1,210 @@
+use std::time::Duration;
+
+use super::Setup;
+use crate::config::values::*;
+use crate::config::{CheckpointMode, StateBackend};
+
+#[test]
+fn durations_are_read_as_flink_reads_them() {
+    let cases = [
+        ("500ms", 500),
+        ("60s", 60_000),
+        ("60 s", 60_000),
+        (" 60 s ", 60_000),
+        ("10min", 600_000),
+        ("10 m", 600_000),
+        ("1h", 3_600_000),
+        ("2d", 172_800_000),
+        ("2 Days", 172_800_000),
+        ("1500", 1_500),
+        ("0", 0),
+        ("365d", 31_536_000_000),
+    ];
+    for (text, milliseconds) in cases {
+        let expected = Duration::from_millis(milliseconds);
+        assert_eq!(duration(text, Duration::ZERO), Ok(expected), "{text}");
+    }
+    for text in [
+        "",
+        "s",
+        "-1s",
+        "1.5s",
+        "1 s 2 ms",
+        "1w",
+        "366d",
+        "99999999999999999999",
+        "18446744073709551615d",
+    ] {
+        assert!(duration(text, Duration::ZERO).is_err(), "{text}");
+    }
+    let error = duration("5ms", Duration::from_millis(10)).unwrap_err();
+    assert!(error.contains("at least 10ms"), "{error}");
+    assert_eq!(duration_or_off("0"), Ok(None));
+    assert_eq!(duration_or_off("1s"), Ok(Some(Duration::from_secs(1))));
+}
+
+#[test]
+fn sizes_are_read_as_flink_reads_them() {
+    let cases = [
+        ("0", 0),
+        ("123", 123),
+        ("64 b", 64),
+        ("64KB", 64 << 10),
+        ("64k", 64 << 10),
+        ("16 MiB", 16 << 20),
+        ("256MB", 256 << 20),
+        ("1gb", 1 << 30),
+        ("2TB", 2 << 40),
+    ];
+    for (text, bytes) in cases {
+        assert_eq!(size(text, 0), Ok(bytes), "{text}");
+    }
+    for text in [
+        "",
+        "MB",
+        "-1",
+        "1.5GB",
+        "1PB",
+        "9223372036854775807KB",
+        "16777216TB",
+    ] {
+        assert!(size(text, 0).is_err(), "{text}");
+    }
+    assert!(size("1KB", 2048).unwrap_err().ends_with("at least 2KB"));
+    assert!(size("1KB", 1 << 20).unwrap_err().ends_with("at least 1MB"));
+}
+
+#[test]
+fn limits_hold_at_both_ends() {
+    for size in ["1", "1048576"] {
+        Setup::new().flag("batch.size", size).load();
+    }
+    for size in ["0", "1048577", "1.0", "1k"] {
+        Setup::new().flag("batch.size", size).error();
+    }
+    Setup::new().flag("checkpoint.max-concurrent", "1").load();
+    let error = Setup::new().flag("checkpoint.max-concurrent", "2").error();
+    assert!(error.ends_with("expected 1"), "{error}");
+    let free = Setup::new().env("PROMETHEUS_PORT", "0").load();
+    assert_eq!(free.metrics.prometheus_port, Some(0));
+    for port in ["-1", "65536"] {
+        Setup::new().flag("metrics.prometheus-port", port).error();
+    }
+}
+
+#[test]
+fn there_is_no_weaker_mode_than_exactly_once() {
+    for text in ["EXACTLY_ONCE", "exactly-once", "exactly_once"] {
+        assert_eq!(checkpoint_mode(text), Ok(CheckpointMode::ExactlyOnce));
+    }
+    let error = Setup::new()
+        .env("FLINK_CHECKPOINT_MODE", "AT_LEAST_ONCE")
+        .error();
+    assert!(error.contains("calve is always exactly once"), "{error}");
+    assert!(checkpoint_mode("twice").is_err());
+}
+
+#[test]
+fn words_are_taken_in_any_case_and_listed_if_wrong() {
+    assert_eq!(truth("TRUE"), Ok(true));
+    assert_eq!(truth("yes"), Err("true or false".into()));
+    assert_eq!(state_backend("HashMap"), Ok(StateBackend::Memory));
+    assert_eq!(state_backend("rocksdb"), Ok(StateBackend::Rocksdb));
+    let error = Setup::new().flag("kafka.auto-offset-reset", "none").error();
+    assert!(error.ends_with("expected earliest or latest"), "{error}");
+}
+
+#[test]
+fn pipeline_names_are_safe_in_file_names() {
+    for name in ["calve", "a.b_c-1", "7"] {
+        assert_eq!(pipeline_name(name).as_deref(), Ok(name));
+    }
+    for name in ["..", ".hidden", "_x", "a/b", "a b", "é", &"x".repeat(129)] {
+        assert!(pipeline_name(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn brokers_and_topics_are_lists() {
+    let list = brokers("a:1, PLAINTEXT://b:2,[::1]:3,[::1],c").unwrap();
+    assert_eq!(list, "a:1,PLAINTEXT://b:2,[::1]:3,[::1],c");
+    for text in ["a:1,", "a:b", "a:70000", ":1", "a b:1"] {
+        assert!(brokers(text).is_err(), "{text}");
+    }
+    assert_eq!(topics("a, b.c").unwrap(), ["a", "b.c"]);
+    for text in ["a,", "^a", "a,a", "a b", &"t".repeat(250)] {
+        assert!(topics(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn databases_nest_and_tables_do_not() {
+    assert_eq!(database("a.b").unwrap(), ["a", "b"]);
+    for text in ["a..b", ".a", "a."] {
+        assert!(database(text).is_err(), "{text}");
+    }
+    assert_eq!(table("raw").as_deref(), Ok("raw"));
+    assert!(table("db.raw").unwrap_err().contains("table.database"));
+}
+
+#[test]
+fn locations_are_absolute() {
+    for text in ["file:///a", "/a", "s3://bucket", "s3a://bucket/a"] {
+        assert!(location(text).is_ok(), "{text}");
+        assert!(warehouse(text).is_ok(), "{text}");
+    }
+    for text in ["file://a", "a", "./a", "gs://bucket", "s3://", "s3:///a"] {
+        assert!(location(text).is_err(), "{text}");
+    }
+    assert!(warehouse("lake").is_ok());
+    for text in ["./lake", "gs://bucket", "two words"] {
+        assert!(warehouse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn catalog_addresses_are_of_a_known_kind() {
+    for text in [
+        "sqlite:///a.db",
+        "postgres://h/d",
+        "postgresql://h",
+        "http://h",
+        "https://h",
+    ] {
+        assert!(catalog_uri(text).is_ok(), "{text}");
+    }
+    for text in [
+        "sqlite://a.db",
+        "sqlite:///",
+        "mysql://h",
+        "http://",
+        "h:8181",
+        "http://a b",
+    ] {
+        assert!(catalog_uri(text).is_err(), "{text}");
+    }
+    assert!(http("http://h").is_ok());
+    assert!(http("postgres://h").is_err());
+}
+
+#[test]
+fn header_names_and_values_are_those_http_allows() {
+    assert_eq!(header_name("X-Tenant").as_deref(), Ok("x-tenant"));
+    assert!(header_name("x tenant").is_err());
+    assert!(header_value("a\r\nb").is_err());
+    assert!(header_value("é").is_err());
+}
+
+#[test]
+fn log_filters_are_those_of_tracing() {
+    assert!(log_level("info,calve::iceberg=debug").is_ok());
+    assert!(log_level("info,calve=loud").is_err());
+}
+
+#[test]
+fn columns_may_stand_on_several_lines() {
+    let text = "table.columns = '''\na string,\nb double\n'''\n";
+    let settings = Setup::new().file(text).load();
+    let columns = settings.table.columns.as_deref();
+    assert_eq!(columns, Some("a string,\nb double"));
+}

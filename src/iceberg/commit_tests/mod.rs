@@ -1,0 +1,9 @@
+//! The guarded commit, on a real catalog that is made to fail.
+//!
+//! Every test ends by counting what is in the table, twice: through a scan and through the
+//! manifests.
+
+mod faults;
+mod faulty;
+mod outside;
+mod starts;
