@@ -5,8 +5,8 @@ use std::panic::catch_unwind;
 use serde_json::json;
 
 use crate::support::{
-    Action, Catalog, Pipeline, Produced, Producer, Proxy, Services, Table, Topic, Warehouse,
-    run_script,
+    Action, Broker, Catalog, Pipeline, Produced, Producer, Proxy, Services, Table, Topic,
+    Warehouse, run_script,
 };
 
 #[test]
@@ -101,4 +101,29 @@ fn the_proxy_passes_requests_on_and_can_fail_them() {
     assert!(body.contains("defaults"), "{body}");
     assert_eq!(get("/v1/broken").0, 503);
     assert_eq!(proxy.requests().len(), 2);
+}
+
+#[test]
+fn a_broker_of_a_tests_own_keeps_its_data_when_it_is_killed() {
+    let mut broker = Broker::start();
+    let topic = Topic::create_with(&broker.address(), "kept", 2, &[]);
+    Producer::new(&topic).samples(100).finish();
+    broker.kill();
+    broker.restart();
+    let ends: Vec<_> = topic.watermarks().into_values().collect();
+    assert_eq!(ends, [(0, 50), (0, 50)]);
+}
+
+#[test]
+fn topics_can_lose_records_and_groups_can_have_lag() {
+    let topic = Topic::create("helpers", 2);
+    Producer::new(&topic).samples(200).finish();
+    topic.delete_before(0, 60);
+    assert_eq!((topic.remaining(0), topic.remaining(1)), (40, 100));
+    topic.commit("some-group", &[(0, 90), (1, 30)]);
+    assert_eq!(topic.committed_total("some-group"), 120);
+    let lag = topic.described_lag("some-group");
+    assert_eq!(lag.into_iter().collect::<Vec<_>>(), [(0, 10), (1, 70)]);
+    topic.recreate();
+    assert_eq!(topic.watermarks()[&1], (0, 0));
 }

@@ -3,4 +3,13 @@
 
 mod support;
 
+mod bad_input;
+mod catalogs;
+mod fencing;
 mod harness;
+mod ingest;
+mod kafka;
+mod outages;
+mod restart;
+mod settings;
+mod values;

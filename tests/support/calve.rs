@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{eventually, signal};
+use super::signal;
 
 /// A command line of calve, to be completed and started.
 #[derive(Clone)]
@@ -16,7 +16,8 @@ pub struct Calve {
     args: Vec<String>,
     env: BTreeMap<String, String>,
     dir: PathBuf,
-    file_size_limit: Option<u64>,
+    /// What a shell does before it becomes calve.
+    prelude: Option<String>,
 }
 
 impl Calve {
@@ -26,7 +27,7 @@ impl Calve {
             args: args.iter().map(|&a| a.to_owned()).collect(),
             env: BTreeMap::new(),
             dir: dir.into(),
-            file_size_limit: None,
+            prelude: None,
         }
     }
 
@@ -60,20 +61,30 @@ impl Calve {
 
     /// No file may grow beyond this many KiB: what a full disk looks like.
     pub fn file_size_limit(mut self, kib: u64) -> Calve {
-        self.file_size_limit = Some(kib);
+        // Without the trap the kernel would end the process instead of failing the write.
+        self.prelude = Some(format!("trap '' XFSZ; ulimit -f {kib}"));
+        self
+    }
+
+    /// Nothing in this folder can be written, by root neither: a read-only mount that only calve sees.
+    pub fn read_only(mut self, folder: &Path) -> Calve {
+        let folder = folder.display();
+        self.prelude = Some(format!(
+            "mount --bind '{folder}' '{folder}' && mount -o remount,ro,bind '{folder}' || exit 99"
+        ));
         self
     }
 
     /// Starts it.
     pub fn start(self) -> Running {
         let binary = env!("CARGO_BIN_EXE_calve");
-        let mut command = match self.file_size_limit {
+        let mut command = match &self.prelude {
             None => Command::new(binary),
-            Some(kib) => {
-                // Without the trap the kernel would end the process instead of failing the write.
-                let mut shell = Command::new("bash");
-                let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
-                shell.args(["-c", &script, binary]);
+            Some(prelude) => {
+                // A mount namespace of its own, and the rights to mount in it.
+                let mut shell = Command::new("unshare");
+                let script = format!("{prelude}; exec \"$0\" \"$@\"");
+                shell.args(["--map-root-user", "--mount", "bash", "-c", &script, binary]);
                 shell
             }
         };
@@ -173,13 +184,6 @@ impl Running {
     pub fn kill(mut self) -> Finished {
         self.process.kill().expect("calve is killed");
         self.wait(Duration::from_secs(10))
-    }
-
-    /// Waits until its output has this text.
-    pub fn wait_for_output(&mut self, text: &str) {
-        eventually(&format!("calve says {text:?}"), || {
-            self.output().contains(text)
-        });
     }
 
     /// Drains it: SIGTERM, then its end, which must be a good one.

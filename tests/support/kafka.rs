@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 
@@ -56,7 +56,6 @@ impl Topic {
         topic
     }
 
-    /// A topic that exists.
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         client(&self.brokers).create().expect("an admin client")
     }
@@ -115,6 +114,68 @@ impl Topic {
     /// The sum of what the group has committed: how far it is.
     pub fn committed_total(&self, group: &str) -> i64 {
         self.committed(group).values().sum()
+    }
+
+    /// Commits offsets for the group, as a person with a command line tool might.
+    pub fn commit(&self, group: &str, offsets: &[(i32, i64)]) {
+        let consumer: BaseConsumer = client(&self.brokers)
+            .set("group.id", group)
+            .create()
+            .expect("a client");
+        let mut list = TopicPartitionList::new();
+        for &(partition, offset) in offsets {
+            list.add_partition_offset(&self.name, partition, Offset::Offset(offset))
+                .expect("an offset");
+        }
+        consumer
+            .commit(&list, CommitMode::Sync)
+            .expect("the broker commits");
+    }
+
+    /// How many records one can still read from a partition.
+    pub fn remaining(&self, partition: i32) -> usize {
+        let consumer: BaseConsumer = client(&self.brokers)
+            .set("group.id", unique("reader"))
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("a client");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.name, partition, Offset::Beginning)
+            .expect("an offset");
+        consumer.assign(&list).expect("an assignment");
+        let mut count = 0;
+        while let Some(Ok(_)) = consumer.poll(TIMEOUT) {
+            count += 1;
+        }
+        count
+    }
+
+    /// Deletes the records before an offset, as retention would.
+    pub fn delete_before(&self, partition: i32, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.name, partition, Offset::Offset(offset))
+            .expect("an offset");
+        block_on(self.admin().delete_records(&list, &AdminOptions::new()))
+            .expect("the broker deletes");
+        eventually("the records are gone", || {
+            self.watermarks()[&partition].0 == offset
+        });
+    }
+
+    /// Deletes the topic and makes another one of the same name.
+    pub fn recreate(&self) {
+        let admin = self.admin();
+        block_on(admin.delete_topics(&[&self.name], &AdminOptions::new()))
+            .expect("the broker answers");
+        eventually("the topic is gone", || self.known_partitions() == 0);
+        let new = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(1));
+        eventually("the topic is there again", || {
+            let made = block_on(admin.create_topics([&new], &AdminOptions::new()));
+            made.is_ok_and(|results| results[0].is_ok())
+        });
+        eventually("the new topic is known", || {
+            self.known_partitions() == self.partitions as usize
+        });
     }
 
     /// What `kafka-consumer-groups --describe` says: the lag of each partition.

@@ -10,7 +10,7 @@
 //!
 //! * [`Services`]: where the services listen that `tests/run` started, once for all tests.
 //! * [`Topic`], [`Producer`], [`Load`], [`Produced`]: the input, and what the broker acknowledged of it.
-//! * [`Pipeline`]: a topic, a table and a folder that outlive a process; [`Running`] is one process of it.
+//! * [`Pipeline`]: a topic, a table and a folder that outlive a process; `Running` is one process of it.
 //! * [`Table`]: what the readers found; `assert_exactly` compares it with [`Produced`].
 //! * [`Proxy`], [`Broker`]: faults.
 //!
@@ -29,7 +29,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use calve::{Calve, Finished, Running};
+pub use calve::{Calve, Finished};
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{Calve, Produced, SAMPLE_COLUMNS, Services, Table, Topic, eventually, unique};
+use super::{
+    Calve, Produced, SAMPLE_COLUMNS, Services, Table, Topic, eventually, run_script, unique,
+};
 
 /// Which catalog keeps the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ impl Pipeline {
             .env("KAFKA_BROKERS", &self.brokers)
             .env("KAFKA_TOPIC", &self.topic)
             .env("KAFKA_GROUP_ID", &self.group)
+            .env("CALVE_PIPELINE_NAME", &self.group)
             .env("KAFKA_AUTO_OFFSET_RESET", "earliest")
             .env("KAFKA_PARTITION_DISCOVERY_INTERVAL_MS", "1000")
             .env("FLINK_CHECKPOINT_INTERVAL_MS", "1000")
@@ -107,9 +110,7 @@ impl Pipeline {
             .env("ICEBERG_CATALOG_URI", &self.catalog_uri())
             .env("ICEBERG_DATABASE", &self.database)
             .env("ICEBERG_TABLE_RAW", &self.table)
-            .env("ICEBERG_WAREHOUSE", &self.warehouse_location())
-            // Tests run side by side: none may insist on a port.
-            .env("PROMETHEUS_PORT", "0");
+            .env("ICEBERG_WAREHOUSE", &self.warehouse_location());
         if let Some(columns) = &self.columns {
             calve = calve.env("CALVE_TABLE_COLUMNS", columns);
         }
@@ -170,5 +171,42 @@ impl Pipeline {
         eventually(&format!("offsets of {total} records are committed"), || {
             topic.committed_total(&self.group) >= total
         });
+    }
+
+    /// Lets someone else change the table (see `tests/verify/change_table.py`).
+    pub fn change_table(&self, change: serde_json::Value) {
+        let request = serde_json::json!({
+            "catalog": self.reader_properties(),
+            "table": self.table_name(),
+            "change": change,
+        });
+        let _: serde_json::Value = run_script("change_table.py", &request);
+    }
+
+    /// Makes the table before calve does: `[name, type, required]` for each column.
+    pub fn create_table(&self, columns: serde_json::Value) {
+        let request = serde_json::json!({
+            "catalog": self.reader_properties(),
+            "table": self.table_name(),
+            "columns": columns,
+        });
+        let _: serde_json::Value = run_script("create_table.py", &request);
+    }
+
+    /// The Parquet files in a local warehouse, those that no table names among them.
+    pub fn parquet_files_on_disk(&self) -> usize {
+        fn count(folder: &Path) -> usize {
+            let Ok(entries) = std::fs::read_dir(folder) else {
+                return 0;
+            };
+            entries
+                .flatten()
+                .map(|entry| match entry.path() {
+                    path if path.is_dir() => count(&path),
+                    path => usize::from(path.extension().is_some_and(|e| e == "parquet")),
+                })
+                .sum()
+        }
+        count(&self.dir().join("warehouse"))
     }
 }

@@ -173,19 +173,29 @@ impl Producer {
 
     /// One transaction of this many samples. An aborted one leaves no trace in the record.
     pub fn transaction(&mut self, count: usize, commit: bool) -> &mut Self {
+        self.begin(count);
+        if commit {
+            return self.commit();
+        }
+        self.inner.abort_transaction(TIMEOUT).expect("it aborts");
+        *self.recorder.0.lock().expect("no panic") = Acknowledged::default();
+        self
+    }
+
+    /// Opens a transaction and writes this many samples in it.
+    pub fn begin(&mut self, count: usize) {
         self.settle();
         self.inner
             .begin_transaction()
             .expect("a transaction begins");
         self.samples(count);
         self.inner.flush(TIMEOUT).expect("the broker takes all");
-        if commit {
-            self.inner.commit_transaction(TIMEOUT).expect("it commits");
-            self.settle();
-        } else {
-            self.inner.abort_transaction(TIMEOUT).expect("it aborts");
-            *self.recorder.0.lock().expect("no panic in a callback") = Acknowledged::default();
-        }
+    }
+
+    /// Commits the open transaction.
+    pub fn commit(&mut self) -> &mut Self {
+        self.inner.commit_transaction(TIMEOUT).expect("it commits");
+        self.settle();
         self
     }
 

@@ -14,7 +14,7 @@ pub struct Request {
     /// With the query.
     pub path: String,
     pub headers: Vec<(String, String)>,
-    pub body: String,
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -27,14 +27,28 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Does the body have this text?
+    pub fn body_has(&self, text: &str) -> bool {
+        self.body.windows(text.len()).any(|w| w == text.as_bytes())
+    }
+
     /// Does it ask to commit a snapshot to a table?
     pub fn is_commit(&self) -> bool {
-        self.method == "POST" && self.body.contains("\"add-snapshot\"")
+        self.method == "POST" && self.body_has("\"add-snapshot\"")
+    }
+
+    /// Forwards it after a while, whatever its client was told.
+    pub fn send_later(&self, upstream: &str, after: Duration) {
+        let (request, upstream) = (self.clone(), upstream.replacen("http://", "", 1));
+        thread::spawn(move || {
+            thread::sleep(after);
+            forward(&request, &upstream);
+        });
     }
 
     /// Does it ask to commit data files?
     pub fn adds_files(&self) -> bool {
-        self.is_commit() && self.body.contains("added-data-files")
+        self.is_commit() && self.body_has("added-data-files")
     }
 }
 
@@ -169,14 +183,14 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         method,
         path,
         headers,
-        body: String::new(),
+        body: Vec::new(),
     };
     let length = request
         .header("content-length")
         .map_or(0, |l| l.parse().unwrap_or(0));
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    request.body = String::from_utf8_lossy(&body).into_owned();
+    request.body = body;
     Some(request)
 }
 
@@ -185,17 +199,18 @@ fn forward(request: &Request, upstream: &str) -> Option<Vec<u8>> {
     let mut server = TcpStream::connect(upstream).ok()?;
     let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
     for (name, value) in &request.headers {
-        let hop = ["host", "connection", "content-length"];
+        // Not the host: S3's signatures cover it.
+        let hop = ["connection", "content-length"];
         if !hop.iter().any(|h| name.eq_ignore_ascii_case(h)) {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
     }
     let length = request.body.len();
     head.push_str(&format!(
-        "Host: {upstream}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        "Content-Length: {length}\r\nConnection: close\r\n\r\n"
     ));
     server.write_all(head.as_bytes()).ok()?;
-    server.write_all(request.body.as_bytes()).ok()?;
+    server.write_all(&request.body).ok()?;
     let mut answer = Vec::new();
     server.read_to_end(&mut answer).ok()?;
     Some(answer)

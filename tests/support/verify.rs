@@ -26,10 +26,6 @@ pub struct Table {
     pub rows: Vec<BTreeMap<String, Value>>,
     #[serde(default)]
     pub metadata_location: String,
-    #[serde(default)]
-    pub properties: BTreeMap<String, String>,
-    #[serde(default)]
-    pub snapshots: Vec<BTreeMap<String, String>>,
     /// The paths of the data files.
     #[serde(default)]
     pub files: Vec<String>,

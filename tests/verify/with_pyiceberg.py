@@ -21,10 +21,5 @@ if keys.num_rows <= request.get("max_rows", 0):
     result["rows"] = canonical.rows(everything)
 result["schema"] = {f.name: f"{f.field_type}{' not null' if f.required else ''}" for f in table.schema().fields}
 result["metadata_location"] = table.metadata_location
-result["properties"] = dict(table.properties)
-result["snapshots"] = [
-    {"operation": s.summary.operation.value, **s.summary.additional_properties} if s.summary else {}
-    for s in table.metadata.snapshots
-]
 result["files"] = [task.file.file_path for task in table.scan().plan_files()]
 canonical.answer(result)
