@@ -1,5 +1,7 @@
 //! Structs, lists and maps: exact values, and the reasons of rejects.
 
+use arrow::array::{Array, AsArray};
+
 use super::support::{check, decode, reason, rows, schema};
 use super::*;
 
@@ -202,6 +204,12 @@ fn nested_values_of_absent_parents_are_fillers() {
             "{s: null}"
         ]
     );
+    // Required fields hold no nulls, not even where their parent is one: not all readers mask them.
+    let parent = decoded.rows.column(0).as_struct();
+    assert_eq!(parent.null_count(), 2);
+    for column in parent.columns() {
+        assert_eq!(column.null_count(), 0);
+    }
 }
 
 #[test]
