@@ -11,9 +11,6 @@ use calve::format::{Decoder, JsonDecoder, columns};
 use calve::messages::Messages;
 
 /// The allocator of the program itself.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const COLUMNS: &str = "sample_id string not null, user_id string, device_id string, data_type string, \
      value double, unit string, start_time timestamptz, end_time timestamptz, source_bundle string";
 /// Records decoded for each figure.

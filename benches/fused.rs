@@ -19,9 +19,6 @@ use calve::offsets::{NextOffset, Offsets};
 use calve::time::{Epoch, Generation};
 use iceberg::{NamespaceIdent, TableIdent};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The same as the default of `batch.size`.
 const BATCH_ROWS: usize = 8_192;
 const COLUMNS: &str = "sample_id string not null, user_id string, device_id string, \
