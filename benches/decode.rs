@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use calve::format::{Decode, JsonDecoder, columns};
+use calve::format::{Decoder, JsonDecoder, columns};
 use calve::messages::Messages;
 
 /// The allocator of the program itself.

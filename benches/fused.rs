@@ -29,7 +29,10 @@ const COLUMNS: &str = "sample_id string not null, user_id string, device_id stri
     source_bundle string";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| a != "--bench")
+        .collect();
     let [brokers, topic, folder] = &arguments[..] else {
         println!("usage: fused BROKERS TOPIC FOLDER");
         return Ok(());
@@ -50,7 +53,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut consumer = Consumer::open(&settings.kafka, "fused", || {})?;
     consumer.assign(&starts)?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let mut writer = runtime.block_on(writer(Path::new(folder)))?;
     let schema = columns::with_provenance(&columns::parse(COLUMNS)?)?;
     let mut decoder = JsonDecoder::new(&schema)?;

@@ -124,3 +124,6 @@ pub fn coordinator<'scope>(
     });
     closes.broadcast()
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,9 +21,6 @@ pub(super) fn client_config(kafka: &Kafka, client_id: &str) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "5")
         // Small queues stay in the CPU's cache, and bound the memory whatever the backlog is.
         .set("queued.max.messages.kbytes", "8192")
-        // A fetch returns as soon as there is a byte, so a long wait delays nothing; it only makes
-        // an idle consumer ask less often.
-        .set("fetch.wait.max.ms", "5000")
         .set("allow.auto.create.topics", "false");
     for (name, value) in kafka.properties.iter() {
         config.set(name, value);

@@ -111,3 +111,6 @@ impl<'scope> Batch<'scope> for Stream<'scope, Epoch, Vec<Chunk>> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,10 @@ const BUNDLES: [&str; 4] = [
 ];
 /// 2026-01-01T00:00:00Z in seconds since 1970.
 const FIRST_SECOND: u64 = 1_767_225_600;
-const SECONDS_PER_YEAR: u64 = 31_536_000;
+/// Samples arrive about in the order of their times: this much later each, ...
+const STEP_MS: u64 = 20;
+/// ... and up to this much out of order.
+const JITTER_MS: u64 = 300_000;
 
 /// One sample.
 #[derive(Debug, Default)]
@@ -55,11 +58,12 @@ impl Samples {
     pub(crate) fn next_sample(&mut self) -> &Sample {
         let low = mix(self.number);
         let high = mix(low ^ 0x9e37_79b9_7f4a_7c15);
+        let step_ms = self.number.wrapping_mul(STEP_MS);
         self.number += 1;
         let (kind, unit, typical, spread, span) = KINDS[(low % KINDS.len() as u64) as usize];
         let user = high % 10_000;
         let value = typical + spread * ((low >> 32) as f64 / f64::from(u32::MAX) - 0.5);
-        let start_ms = (FIRST_SECOND + (high >> 20) % SECONDS_PER_YEAR) * 1000 + low % 1000;
+        let start_ms = FIRST_SECOND * 1000 + step_ms + (high >> 20) % JITTER_MS;
         let end_ms = start_ms + span * 1000;
         let Sample { user: key, json } = &mut self.sample;
         key.clear();

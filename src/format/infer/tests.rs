@@ -1,5 +1,5 @@
 use super::super::columns::parse;
-use super::super::{Decode, JsonDecoder};
+use super::super::{Decoder, JsonDecoder};
 use super::*;
 use crate::messages::Messages;
 

@@ -154,7 +154,7 @@ async fn a_marker_property_that_was_removed_or_set_back_stops_the_pipeline() {
     assert!(world.observe().await.is_err());
 
     world
-        .rewrite(|b| b.remove_properties(&[key.clone()]).unwrap())
+        .rewrite(|b| b.remove_properties(std::slice::from_ref(&key)).unwrap())
         .await;
     let error = fatal(committer.commit(world.staged(4, 30, 40).await).await);
     assert!(error.to_string().contains("removed"), "{error}");

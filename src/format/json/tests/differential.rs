@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::super::Decode;
+use super::super::Decoder;
 use super::support::{Dice, decoder, messages, mutate, rows, schema};
 
 const COLUMNS: &str = "a string not null, b long, c double, d boolean, e list<double>, \
