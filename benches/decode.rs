@@ -1,8 +1,8 @@
 //! What decoding costs: CPU microseconds a record, for the health samples of the main job.
 //!
 //! `cargo bench --bench decode` prints a line a case: the mean of three million records, in CPU
-//! time (Linux only), and the best round by the clock. No statistics beyond that; run it twice, on
-//! an idle machine, before believing a difference.
+//! time (Linux only), and the best round by the clock. No statistics beyond that: run it twice, with
+//! nothing else running, before believing a difference.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -23,7 +23,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The same as the default of `batch.size`.
-const BATCH_ROWS: usize = 16_384;
+const BATCH_ROWS: usize = 8_192;
 const COLUMNS: &str = "sample_id string not null, user_id string, device_id string, \
     data_type string, value double, unit string, start_time timestamptz, end_time timestamptz, \
     source_bundle string";
@@ -116,7 +116,7 @@ async fn writer(folder: &Path) -> Result<TableWriter, Box<dyn std::error::Error>
                 worker: 0,
             },
             target_file_bytes: None,
-            row_group_bytes: 16 << 20,
+            row_group_bytes: 12 << 20,
         },
     )?)
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 // One record costs two or three small allocations in librdkafka and the writers; this allocator saves
 // a tenth of the CPU time of the whole.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+// #[global_allocator]
+// static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     calve::cli::main(&[ingest::INGEST])

@@ -35,7 +35,7 @@ fn every_layer_wins_over_the_one_before_and_is_named() {
     let config = || pipeline.calve(&["config"]);
     let key = "batch.size";
     let (value, layer) = shown(config(), key);
-    assert_eq!(value, "16384");
+    assert_eq!(value, "8192");
     assert!(layer.contains("default"), "{layer}");
     fs::write(&file, "batch.size = 1001\n").unwrap();
     let with_file = || config().arg("--config").arg(file.to_str().unwrap());

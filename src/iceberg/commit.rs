@@ -25,6 +25,10 @@ use crate::offsets::Offsets;
 use crate::process::Process;
 use crate::time::Epoch;
 
+/// The committer itself gives up after `checkpoint.timeout`, with the better error. This is for storage
+/// that hangs within a single request.
+const GRACE: Duration = Duration::from_secs(15);
+
 /// When to commit what.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitOptions {
@@ -214,12 +218,15 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let staged = pending.staged(epoch);
                     let (done, proved) = (done.clone(), proved.clone());
                     process.spawn(async move {
-                        let result =
-                            match tokio::time::timeout(options.timeout, ready.commit(staged)).await
-                            {
-                                Ok(result) => result.map_err(Error::from),
-                                Err(_) => Err(overdue(epoch, options.timeout)),
-                            };
+                        let result = match tokio::time::timeout(
+                            options.timeout + GRACE,
+                            ready.commit(staged),
+                        )
+                        .await
+                        {
+                            Ok(result) => result.map_err(Error::from),
+                            Err(_) => Err(overdue(epoch, options.timeout)),
+                        };
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
                         let _ = proved.activate();

@@ -5,7 +5,7 @@
 //! | `write.parquet.compression-codec`, `-level` | `zstd`, level 1 | the codec of every column |
 //! | `write.parquet.row-group-size-bytes` | 128 MiB | the row group's limit, capped by the writer's memory |
 //! | `write.parquet.page-size-bytes`, `page-row-limit` | 1 MiB, 20,000 | the page's limits |
-//! | `write.parquet.dict-size-bytes` | 2 MiB | the dictionary's limit |
+//! | `write.parquet.dict-size-bytes` | 2 MiB | the dictionary's limit, capped at a part of the writer's memory |
 //! | `write.target-file-size-bytes` | 256 MiB | when to roll, unless the setting says otherwise |
 //! | `write.metadata.metrics.default`, `.column.<name>` | `truncate(16)` | which bounds the manifest gets |
 //! | `calve.parquet.delta-encodings` | `true` | see below |
@@ -45,6 +45,9 @@ const TARGET_FILE_BYTES_DEFAULT: u64 = 256 << 20;
 const ZSTD_LEVEL_DEFAULT: i32 = 1;
 /// Values are handed to the encoders in portions of this many rows.
 const WRITE_BATCH_ROWS: usize = 8_192;
+/// A dictionary may take this part of a row group's memory. Larger ones leave so little for the pages that
+/// row groups get small, and columns of unique values fill theirs in vain.
+const DICTIONARIES_PER_ROW_GROUP: usize = 24;
 
 /// What the manifest says about a column's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +150,10 @@ impl<'a> Properties<'a> {
             .set_max_row_group_bytes(Some(row_group_bytes.min(row_group_bytes_max).max(1)))
             .set_data_page_size_limit(self.get(PAGE_BYTES, 1 << 20)?)
             .set_data_page_row_count_limit(self.get(PAGE_ROWS, 20_000)?)
-            .set_dictionary_page_size_limit(self.get(DICTIONARY_BYTES, 2 << 20)?)
+            .set_dictionary_page_size_limit(
+                self.get(DICTIONARY_BYTES, 2 << 20)?
+                    .min(row_group_bytes_max / DICTIONARIES_PER_ROW_GROUP),
+            )
             .set_write_batch_size(WRITE_BATCH_ROWS);
         if self.get(DELTA_ENCODINGS, true)? {
             builder = delta_encodings(builder, &mut Vec::new(), schema.as_struct());

@@ -20,7 +20,7 @@ pub(super) fn client_config(kafka: &Kafka, client_id: &str) -> ClientConfig {
         // a reader that keeps up stand still most of the time.
         .set("fetch.queue.backoff.ms", "5")
         // Small queues stay in the CPU's cache, and bound the memory whatever the backlog is.
-        .set("queued.max.messages.kbytes", "8192")
+        .set("queued.max.messages.kbytes", "4096")
         .set("allow.auto.create.topics", "false");
     for (name, value) in kafka.properties.iter() {
         config.set(name, value);

@@ -39,6 +39,8 @@ pub(super) struct Reader {
     joined: Offsets,
     /// Index of the partition the last record came from: records come in runs.
     last: usize,
+    /// Messages and bytes of the last chunk.
+    chunk_hint: (usize, usize),
     lag_seen: Option<Instant>,
     /// True if records were read since the lag was looked at.
     pub(super) lag_is_stale: bool,
@@ -87,6 +89,7 @@ impl Reader {
             partitions: Vec::new(),
             joined: Offsets::new(),
             last: 0,
+            chunk_hint: (0, 0),
             lag_seen: None,
             lag_is_stale: true,
             told_exhausted: false,
@@ -158,6 +161,8 @@ impl Reader {
     /// Reads one chunk of what has arrived. The flag says that there is probably more.
     pub(super) fn read(&mut self) -> (Messages, bool) {
         let mut chunk = Messages::new(Arc::clone(&self.topics));
+        // Streams are steady: with the size of the last chunk this one needs no growing.
+        chunk.reserve(self.chunk_hint.0, self.chunk_hint.1);
         let mut more = true;
         // The closure borrows the other fields while the consumer is borrowed mutably.
         let Self {
@@ -207,7 +212,10 @@ impl Reader {
                 }
             });
         }
-        self.lag_is_stale |= !chunk.is_empty();
+        if !chunk.is_empty() {
+            self.chunk_hint = (chunk.len(), chunk.byte_len());
+            self.lag_is_stale = true;
+        }
         let metrics = self.process.metrics();
         metrics.records_read.inc_by(chunk.len() as u64);
         metrics.bytes_read.inc_by(chunk.byte_len() as u64);

@@ -97,7 +97,8 @@ impl<'scope> Job<'scope> {
             scope,
             budget: Budget::new(
                 shared.settings.memory.in_flight,
-                shared.settings.memory.uncommitted,
+                // The setting is for the process.
+                shared.settings.memory.uncommitted / shared.settings.parallelism as u64,
                 metrics.in_flight_bytes.clone(),
             ),
             shared: Arc::clone(shared),

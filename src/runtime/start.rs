@@ -14,7 +14,7 @@ use timely::worker::Worker;
 use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
-use crate::config::{OffsetReset, Settings};
+use crate::config::{OffsetReset, Place, Settings};
 use crate::error::{Error, Result};
 use crate::iceberg::{Committer, Sink};
 use crate::kafka::{Cluster, Discovery, Start, Watermarks};
@@ -144,11 +144,16 @@ impl Preparation {
     }
 
     fn sink(&self, table: Table, generation: Generation, committer: Option<Committer>) -> Sink {
+        // Only a setting that somebody made outranks the table's own property.
+        let target_file_size = match self.settings.layer("target-file-size") {
+            None | Some(Place::Default) => None,
+            Some(_) => Some(self.settings.target_file_size),
+        };
         Sink::new(
             table,
             self.settings.pipeline.name.clone(),
             generation,
-            Some(self.settings.target_file_size),
+            target_file_size,
             usize::try_from(self.settings.row_group_size).unwrap_or(usize::MAX),
             committer,
         )

@@ -27,7 +27,7 @@ fn layer_of(place: &Place) -> usize {
 
 #[test]
 fn every_layer_wins_over_the_defaults() {
-    assert_eq!(Setup::new().load().batch.size, 16384);
+    assert_eq!(Setup::new().load().batch.size, 8192);
     for layer in 0..5 {
         let settings = set(Setup::new(), layer, 7).load();
         assert_eq!(settings.batch.size, 7, "layer {layer}");
@@ -89,7 +89,7 @@ fn an_empty_value_leads_back_to_the_default() {
         .dotenv("BATCH_SIZE=3\nS3_ENDPOINT=http://localhost:9000\n")
         .dotenv_local("BATCH_SIZE=\nS3_ENDPOINT=\n")
         .load();
-    assert_eq!(settings.batch.size, 16384);
+    assert_eq!(settings.batch.size, 8192);
     assert_eq!(settings.layer("batch.size"), Some(&Place::Default));
     assert_eq!(settings.s3.endpoint, None);
     assert_eq!(shown(&settings, "s3.endpoint"), None);

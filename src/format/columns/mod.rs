@@ -26,7 +26,7 @@
 //!
 //! let schema = columns::parse("id BIGINT not null, tags array<text>")?;
 //! assert_eq!(Declaration(&schema).to_string(), "id long not null, tags list<string>");
-//! # calve::Result::Ok(())
+//! # Ok::<(), calve::Error>(())
 //! ```
 
 mod lexer;

@@ -18,7 +18,8 @@
 //! be none; the note tells how to have it otherwise. What can't be declared (an object that is always
 //! empty, a name without characters, two names that differ only in case) is left out, with a note.
 //!
-//! The proposal is tried on nothing but the samples: every sample that no note mentions decodes.
+//! A sample that no note is about decodes with the proposed columns, unless one of its keys stands
+//! twice; what comes after the samples is anyone's guess.
 
 mod propose;
 mod shape;

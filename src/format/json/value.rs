@@ -10,8 +10,8 @@ use super::fault::{Fault, Outcome};
 use super::keys::duplicate;
 use super::map::{first_repeated, write_map};
 use super::scalar::{takes_numbers, takes_text, type_name, write_number, write_text};
-use super::scan::{Scanner, Span, unescape};
-use super::temporal::LastDate;
+use super::scan::{Scanner, unescape};
+use super::temporal::{self, LastDate};
 
 /// What outlives a value: working memory and the last date read.
 #[derive(Default)]
@@ -92,8 +92,9 @@ pub(super) fn write_value(
     }
     match (&mut column.values, first) {
         (Values::String(strings), b'"') => {
-            let span = scan.string()?;
-            append_string(scan, span, &mut strings.bytes)?;
+            if !scan.copy_plain_string(&mut strings.bytes) {
+                append_string(scan, &mut strings.bytes)?;
+            }
             strings.end_value();
         }
         (
@@ -130,6 +131,10 @@ pub(super) fn write_value(
             write_number(values, number)?;
         }
         (values, b'"') if takes_text(values) => {
+            if write_usual_time(values, scan, &mut context.last_date) {
+                column.validity.append_non_null();
+                return Ok(());
+            }
             let span = scan.string()?;
             let Context { scratch, last_date } = context;
             let text = if span.escaped {
@@ -150,14 +155,36 @@ pub(super) fn write_value(
     Ok(())
 }
 
-#[inline]
-fn append_string(scan: &Scanner<'_>, span: Span, out: &mut Vec<u8>) -> Outcome {
+/// Appends what the string here means to `out`.
+#[inline(never)]
+fn append_string(scan: &mut Scanner<'_>, out: &mut Vec<u8>) -> Outcome {
+    let span = scan.string()?;
     let raw = scan.slice(span);
     if span.escaped {
         return unescape(raw, out);
     }
     out.extend_from_slice(raw);
     Ok(())
+}
+
+/// Writes the time here, if it has the most usual form of all.
+#[inline]
+fn write_usual_time(values: &mut Values, scan: &mut Scanner<'_>, last: &mut LastDate) -> bool {
+    let Values::Timestamp {
+        values,
+        zoned: true,
+        nanos: false,
+    } = values
+    else {
+        return false;
+    };
+    let text = scan.rest().first_chunk();
+    let Some(micros) = text.and_then(|text| temporal::quoted_utc_millis(text, last)) else {
+        return false;
+    };
+    scan.set_pos(scan.pos() + temporal::QUOTED_UTC_MILLIS);
+    values.push(micros);
+    true
 }
 
 fn write_boolean(values: &mut BooleanBufferBuilder, scan: &mut Scanner<'_>) -> Outcome {

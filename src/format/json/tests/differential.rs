@@ -43,6 +43,9 @@ enum No {
 
 type Slow = Result<String, No>;
 
+/// A column: its name, whether it is required, and how its values are read.
+type Slot = (&'static str, bool, fn(&str) -> Slow);
+
 fn members(json: &str) -> Result<Vec<(String, &RawValue)>, No> {
     serde_json::from_str::<Members<'_>>(json)
         .map(|members| members.0)
@@ -50,7 +53,7 @@ fn members(json: &str) -> Result<Vec<(String, &RawValue)>, No> {
 }
 
 /// The members `names` of an object, each written by its function; a null or missing one must be optional.
-fn object(json: &str, columns: &[(&str, bool, fn(&str) -> Slow)]) -> Slow {
+fn object(json: &str, columns: &[Slot]) -> Slow {
     let members = members(json)?;
     let mut cells = Vec::new();
     for (name, required, write) in columns {
@@ -133,8 +136,8 @@ fn nested(json: &str) -> Slow {
 }
 
 fn map(json: &str) -> Slow {
-    if json.starts_with('[') {
-        return if json[1..].trim() == "]" {
+    if let Some(rest) = json.strip_prefix('[') {
+        return if rest.trim() == "]" {
             Ok("{}".to_owned())
         } else {
             Err(No::Unsure)

@@ -2,6 +2,7 @@
 
 mod alignment;
 mod differential;
+mod nested;
 mod numbers;
 mod support;
 mod syntax;
