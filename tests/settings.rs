@@ -75,7 +75,7 @@ fn the_environment_names_of_flink_and_kafka_jobs_work_as_they_are() {
             "KAFKA_PARTITION_DISCOVERY_INTERVAL_MS",
             "7000",
             "kafka.partition-discovery-interval",
-            "7s",
+            "7000ms",
         ),
         ("FLINK_PARALLELISM", "6", "parallelism", "6"),
         (
@@ -88,7 +88,7 @@ fn the_environment_names_of_flink_and_kafka_jobs_work_as_they_are() {
             "FLINK_CHECKPOINT_INTERVAL_MS",
             "7000",
             "checkpoint.interval",
-            "7s",
+            "7000ms",
         ),
         ("FLINK_STATE_BACKEND", "rocksdb", "state.backend", "rocksdb"),
         (

@@ -27,8 +27,11 @@ fn column(kind: &str, pairs: &[(Value, Value)]) {
     records.push(json!({ "v": null }));
     records.push(json!({}));
     let table = round_trip(&format!("v {kind}"), &records);
-    assert_eq!(table.schema["v"], kind);
-    let mut expected: Vec<Value> = pairs.iter().map(|(_, read)| read.clone()).collect();
+    let shown = kind.replace("fixed(4)", "fixed[4]");
+    assert_eq!(table.schema["v"], shown);
+    // As text and back, as what was read has come: serde_json's last digit of a float is not exact.
+    let as_read = |value: &Value| serde_json::from_str(&value.to_string()).expect("JSON");
+    let mut expected: Vec<Value> = pairs.iter().map(|(_, read)| as_read(read)).collect();
     expected.extend([Value::Null, Value::Null]);
     assert_eq!(table.column("v"), expected);
 }
@@ -236,7 +239,7 @@ fn bytes_of_fixed_and_of_any_length() {
         "binary",
         &[(json!(""), json!("")), (json!("AAH/"), json!("0001ff"))],
     );
-    column("fixed[4]", &[(json!("AAECAw=="), json!("00010203"))]);
+    column("fixed(4)", &[(json!("AAECAw=="), json!("00010203"))]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::client::{Context, client_config};
 use super::queue::{self, BatchQueue, Event};
 use crate::config::Kafka;
 use crate::error::{Error, Result};
-use crate::offsets::{NextOffset, Offsets};
+use crate::offsets::Offsets;
 
 /// Reads the partitions it is told to read.
 pub struct Consumer {
@@ -68,24 +68,6 @@ impl Consumer {
     /// Visits what has arrived, up to one batch; false once the queue is empty.
     pub fn take(&mut self, visit: impl FnMut(Event<'_>)) -> bool {
         self.queue.take(visit)
-    }
-
-    /// The next offset of each partition of which something was taken: it counts transaction markers
-    /// and gaps that no message tells of.
-    pub fn positions(&self) -> Offsets {
-        let mut positions = Offsets::new();
-        match self.client.position() {
-            Ok(list) => {
-                for element in list.elements() {
-                    if let Offset::Offset(next) = element.offset() {
-                        positions.set(element.topic(), element.partition(), NextOffset(next));
-                    }
-                }
-            }
-            // Then the cut rests on the messages alone, which is never too far.
-            Err(error) => tracing::debug!(%error, "no positions"),
-        }
-        positions
     }
 
     /// The end of a partition as the last fetch told it.

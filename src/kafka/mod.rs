@@ -15,7 +15,8 @@
 //! * Where reading starts is decided once, in the table's marker; the group's offsets are written for
 //!   people to look at and never read.
 //! * `auto.offset.reset` is `error`, always: a lost offset is a fact to report, not a reason to jump.
-//! * The cut is the consumer's *position*, which counts transaction markers and compaction gaps.
+//! * The cut is the position: behind the last record, and behind the transaction markers and compaction
+//!   gaps that stand between it and the partition's end.
 
 mod client;
 mod cluster;

@@ -138,15 +138,14 @@ impl Reader {
     }
 
     /// The cut that answers `close`.
-    pub(super) fn cut(&mut self, close: Close) -> Cut {
-        // The consumer's position also counts the transaction markers behind the last record.
-        let positions = self.consumer.positions();
+    pub(super) fn cut(&self, close: Close) -> Cut {
+        // Where records and the ends between them have led: an end (`Event::End`) stands behind the
+        // transaction markers and gaps that no record tells of. `rd_kafka_position` would be wrong:
+        // `rd_kafka_consume_batch_queue` counts the end itself as one more offset, and a cut with it
+        // would skip the record that is written there next.
         let mut next = Offsets::new();
-        for partition in &mut self.partitions {
+        for partition in &self.partitions {
             let topic = &partition.labels.topic;
-            if let Some(position) = positions.get(topic, partition.id()) {
-                partition.next = partition.next.max(position.0.min(partition.end));
-            }
             next.set(topic, partition.id(), NextOffset(partition.next));
         }
         Cut {

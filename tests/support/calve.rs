@@ -227,13 +227,15 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if self.is_running() {
+        let ended = self.process.try_wait();
+        if matches!(ended, Ok(None)) {
             let _ = self.process.kill();
             let _ = self.process.wait();
-            println!(
-                "calve, killed at the end of the test, had said:\n{}",
-                self.output()
-            );
+        }
+        // Nothing is left to say after `finished`, which has taken the output.
+        let output = self.output();
+        if !output.is_empty() {
+            println!("calve ({ended:?} at the end of the test) had said:\n{output}");
         }
     }
 }

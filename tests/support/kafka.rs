@@ -53,6 +53,8 @@ impl Topic {
         eventually("the new topic is known", || {
             topic.known_partitions() == partitions as usize
         });
+        // Nor has each partition its leader at once.
+        topic.watermarks();
         topic
     }
 
@@ -84,8 +86,12 @@ impl Topic {
         let consumer: BaseConsumer = client(&self.brokers).create().expect("a client");
         (0..self.partitions)
             .map(|p| {
-                let marks = consumer.fetch_watermarks(&self.name, p, TIMEOUT);
-                (p, marks.expect("the broker answers"))
+                let mut marks = None;
+                eventually("the partition has a leader that answers", || {
+                    marks = consumer.fetch_watermarks(&self.name, p, TIMEOUT).ok();
+                    marks.is_some()
+                });
+                (p, marks.expect("it has answered"))
             })
             .collect()
     }

@@ -118,6 +118,7 @@ impl Producer {
             .set("enable.idempotence", "true")
             .set("compression.type", "lz4")
             .set("linger.ms", "5")
+            .set("topic.metadata.refresh.interval.ms", "500")
             .set("message.max.bytes", "16000000")
             .set("message.timeout.ms", "60000")
             .set("queue.buffering.max.messages", "500000");
@@ -152,11 +153,14 @@ impl Producer {
         self
     }
 
-    /// Produces samples under a few keys, each replacing the one before (for compacted topics).
+    /// Produces samples, two of three under a few keys, each replacing the one before (for compacted topics).
     pub fn keyed_samples(&mut self, partition: i32, count: usize, keys: usize) -> &mut Self {
         for n in 0..count {
             let (id, json) = self.samples.next();
-            let key = format!("key-{}", n % keys);
+            let key = match n % 3 {
+                0 => format!("own-{id}"),
+                _ => format!("key-{}", n % keys),
+            };
             self.enqueue(partition, id, Some(key.as_bytes()), Some(json.as_bytes()));
         }
         self
@@ -235,7 +239,10 @@ impl Producer {
         record.payload = payload;
         while let Err((error, rejected)) = self.inner.send(record) {
             match error {
-                KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => {
+                // A new partition is known after the next refresh of the metadata.
+                KafkaError::MessageProduction(
+                    RDKafkaErrorCode::QueueFull | RDKafkaErrorCode::UnknownPartition,
+                ) => {
                     thread::sleep(Duration::from_millis(5));
                     record = rejected;
                 }

@@ -22,10 +22,11 @@ def iso(micros, utc):
 
 def canonical(scalar):
     """A JSON value that does not depend on who read it."""
-    if isinstance(scalar, pa.ExtensionScalar):
-        scalar = scalar.value if not isinstance(scalar.as_py(), uuid.UUID) else pa.scalar(str(scalar.as_py()))
     if not scalar.is_valid:
         return None
+    if isinstance(scalar, pa.ExtensionScalar):
+        value = scalar.as_py()
+        return str(value) if isinstance(value, uuid.UUID) else canonical(scalar.value)
     kind = scalar.type
     if pa.types.is_timestamp(kind):
         micros = {"s": 10**6, "ms": 10**3, "us": 1}
