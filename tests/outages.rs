@@ -212,6 +212,8 @@ fn a_warehouse_that_can_not_be_written_to_is_said_ends_with_4_and_loses_nothing(
     let produced = producer.samples(500).finish();
     let warehouse = pipeline.dir().join("warehouse");
     let run = pipeline.run().workers(2).bounded().read_only(&warehouse);
+    // An unknown outcome is tried again for this long.
+    let run = run.set("checkpoint.timeout", "5s");
     run.run().expect_code(4).expect_output(&["→"]);
     pipeline.run().workers(2).bounded().run().expect_code(0);
     pipeline.assert_exactly(&produced);
