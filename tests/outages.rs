@@ -147,7 +147,7 @@ fn an_object_store_that_is_busy_for_a_moment_is_tried_again() {
     let writes = AtomicUsize::new(0);
     let proxy = Proxy::start(&Services::get().s3_endpoint, move |request| {
         let data = request.method == "PUT" && request.path.contains(".parquet");
-        if data && writes.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+        if data && writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
             let slow = "<Error><Code>SlowDown</Code><Message>slow down</Message></Error>";
             Action::Answer(503, slow.to_owned())
         } else {

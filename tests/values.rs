@@ -84,7 +84,7 @@ fn doubles_to_their_limits() {
         json!(f64::MIN_POSITIVE),
         json!(5e-324),
         json!(1.7976931348623157e308),
-        json!(2.2250738585072011e-308),
+        json!(2.225_073_858_507_201e-308),
     ]);
     pairs.push((
         json!(9_007_199_254_740_993_i64),

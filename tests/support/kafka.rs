@@ -205,13 +205,11 @@ impl Topic {
             } else if let (Some(partition), Some(lag)) = (
                 columns.iter().position(|c| *c == "PARTITION"),
                 columns.iter().position(|c| *c == "LAG"),
-            ) {
-                if words.get(1) == Some(&self.name.as_str()) {
-                    let number = |i: usize| words[i].parse::<i64>();
-                    if let (Ok(partition), Ok(lag)) = (number(partition), number(lag)) {
-                        lags.insert(partition as i32, lag);
-                    }
-                }
+            ) && words.get(1) == Some(&self.name.as_str())
+                && let Ok(partition) = words[partition].parse()
+                && let Ok(lag) = words[lag].parse()
+            {
+                lags.insert(partition, lag);
             }
         }
         assert!(
