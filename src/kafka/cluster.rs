@@ -2,7 +2,7 @@
 //!
 //! Asked at the start and by the discovery task, never from an operator.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -15,6 +15,9 @@ use crate::offsets::{NextOffset, Offsets};
 /// How long one question may take. A broker that is up answers in milliseconds; a name that does not
 /// resolve or a port that is closed never does.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Between two questions about a partition that has no leader yet.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// A client for metadata only: it reads no records and joins no group.
 pub struct Cluster {
@@ -87,10 +90,21 @@ impl Cluster {
 
     /// Where a partition begins and ends now.
     pub fn watermarks(&self, topic: &str, partition: i32) -> Result<Watermarks> {
-        let (low, high) = self
-            .client
-            .fetch_watermarks(topic, partition, ANSWER_TIMEOUT)
-            .map_err(|error| self.unreachable(error))?;
+        let asked = Instant::now();
+        let (low, high) = loop {
+            match self
+                .client
+                .fetch_watermarks(topic, partition, ANSWER_TIMEOUT)
+            {
+                Ok(marks) => break marks,
+                // A topic that was just created, or a broker that is being replaced: the next
+                // leader answers in a moment.
+                Err(error) if is_moving(&error) && asked.elapsed() < ANSWER_TIMEOUT => {
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+                Err(error) => return Err(self.unreachable(error)),
+            }
+        };
         Ok(Watermarks { low, high })
     }
 
@@ -124,4 +138,17 @@ impl Cluster {
              settings; nothing was lost: the next start goes on from the table's marker",
         )
     }
+}
+
+/// True if the partition is without a leader that knows of it: an answer will come by itself.
+fn is_moving(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+        )
+    )
 }
