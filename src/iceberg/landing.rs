@@ -36,6 +36,8 @@ use crate::error::{Error, Result};
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a start tries to claim the pipeline.
+const CLAIM_PATIENCE: Duration = Duration::from_secs(20);
 /// A read-back gets this long (or as long as the commit itself) even if the attempt has used all the time there was: an outcome
 /// that can be known should not be called unknown.
 const READ_BACK_MIN: Duration = Duration::from_secs(10);
@@ -104,7 +106,12 @@ impl Target {
         files: &[StagedFile],
         sent: &mut u32,
     ) -> Result<Landing, CommitFailure> {
-        let deadline = Instant::now() + self.patience;
+        // A start that can't write is told so soon: nothing waits for it yet.
+        let patience = match intent {
+            Intent::Claim(_) => self.patience.min(CLAIM_PATIENCE),
+            Intent::Commit(_) => self.patience,
+        };
+        let deadline = Instant::now() + patience;
         let mut table = table.clone();
         let mut pause = PAUSE_MIN;
         loop {
