@@ -64,8 +64,14 @@ impl Budget {
         self.0.in_flight.get() < self.0.in_flight_max && !self.is_uncommitted_full()
     }
 
-    /// True when so much is staged that only a commit can help.
-    pub fn is_uncommitted_full(&self) -> bool {
+    /// True when so much is staged for the open epoch alone that only its commit can help; what is
+    /// staged for earlier epochs is being committed already.
+    pub fn needs_commit_of(&self, open: Epoch) -> bool {
+        let uncommitted = self.0.uncommitted.borrow();
+        uncommitted.get(&open).copied().unwrap_or(0) >= self.0.uncommitted_max
+    }
+
+    fn is_uncommitted_full(&self) -> bool {
         self.0.uncommitted.borrow().values().sum::<u64>() >= self.0.uncommitted_max
     }
 

@@ -103,6 +103,11 @@ impl Messages {
         self.bytes.len()
     }
 
+    /// Bytes that the messages hold in memory, their bookkeeping included.
+    pub fn memory_len(&self) -> usize {
+        self.bytes.len() + self.entries.len() * size_of::<Entry>()
+    }
+
     /// The messages in the order they were pushed.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Message<'_>> {
         self.entries.iter().map(|entry| Message {

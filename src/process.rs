@@ -7,7 +7,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use timely::scheduling::SyncActivator;
@@ -93,15 +93,25 @@ impl Process {
         self.runtime.block_on(future)
     }
 
-    /// Runs a future on the runtime's own threads.
-    pub fn spawn<F>(&self, future: F)
+    /// Runs a future on the runtime's own threads. A panic in it stops the process: whoever waits for
+    /// what the future was to do would wait for ever.
+    pub fn spawn<F>(self: &Arc<Self>, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.runtime.spawn(future);
+        let task = self.runtime.spawn(future);
+        let process = Arc::clone(self);
+        self.runtime.spawn(async move {
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                process.fail(Error::internal("a background task panicked").caused_by(error));
+            }
+        });
     }
 
-    /// Runs a call that blocks on a thread of its own; the process ends only after it has ended.
+    /// Runs a call that blocks on a thread of its own. The end of the process waits for it, but not
+    /// for ever: only for calls that may be lost.
     pub fn spawn_blocking(&self, call: impl FnOnce() + Send + 'static) {
         self.runtime.spawn_blocking(call);
     }

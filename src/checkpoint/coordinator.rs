@@ -29,8 +29,8 @@ use crate::time::Epoch;
 
 /// Coordinates a dataflow that starts at `first`.
 ///
-/// Returns the stream of closes, the same on every worker. `sources` is how many sources there are in
-/// one worker's dataflow: a bounded run ends when every source of every worker is exhausted.
+/// Returns the stream of closes, the same on every worker. A bounded run ends when the source of every
+/// worker is exhausted.
 pub fn coordinator<'scope>(
     scope: Scope<'scope, Epoch>,
     first: Epoch,

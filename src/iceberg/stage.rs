@@ -47,6 +47,8 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
         let worker = self.scope().index();
         self.unary_frontier(Pipeline, "Stage", move |_capability, _info| {
             let mut open: BTreeMap<Epoch, Open> = BTreeMap::new();
+            // The epochs of what was not written: kept for ever, so that none of them is committed.
+            let mut held = Vec::new();
             move |(input, frontier), output| {
                 if process.has_failed() {
                     return;
@@ -57,18 +59,23 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
                         return;
                     };
                     for rows in data.flat_map(|batches| batches.drain(..)) {
+                        let kept = || capability.delayed(&epoch, output.output_index());
                         if process.has_failed() {
+                            held.push(kept());
                             return;
                         }
                         let epoch_open = match open.entry(epoch) {
                             Entry::Occupied(entry) => entry.into_mut(),
                             Entry::Vacant(entry) => match sink.writer(epoch, worker) {
                                 Ok(writer) => entry.insert(Open {
-                                    capability: capability.delayed(&epoch, output.output_index()),
+                                    capability: kept(),
                                     writer,
                                     written: 0,
                                 }),
-                                Err(error) => return process.fail(error),
+                                Err(error) => {
+                                    held.push(kept());
+                                    return process.fail(error);
+                                }
                             },
                         };
                         let count = rows.batch.num_rows() as u64;
@@ -93,7 +100,10 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
                                 .session(&done.capability)
                                 .give_iterator(files.into_iter());
                         }
-                        Err(error) => return process.fail(error),
+                        Err(error) => {
+                            held.push(done.capability);
+                            return process.fail(error);
+                        }
                     }
                 }
             }

@@ -21,6 +21,8 @@ pub(super) fn client_config(kafka: &Kafka, client_id: &str) -> ClientConfig {
         .set("fetch.queue.backoff.ms", "5")
         // Small queues stay in the CPU's cache, and bound the memory whatever the backlog is.
         .set("queued.max.messages.kbytes", "2048")
+        // A batch that was damaged on its way is an error, not records of chance.
+        .set("check.crcs", "true")
         .set("allow.auto.create.topics", "false");
     for (name, value) in kafka.properties.iter() {
         config.set(name, value);

@@ -29,7 +29,7 @@ impl Discovery {
     /// Starts from the partitions known at the start of the pipeline, and looks for more every
     /// `interval` until the process ends; without an interval it never looks.
     pub fn start(
-        process: &Process,
+        process: &Arc<Process>,
         cluster: Arc<Cluster>,
         known: Offsets,
         interval: Option<Duration>,
@@ -48,8 +48,13 @@ impl Discovery {
                     let (task, cluster) = (Arc::clone(&task), Arc::clone(&cluster));
                     // Metadata calls block, so they get a thread of their own.
                     let look = tokio::task::spawn_blocking(move || task.look(&cluster));
-                    if look.await.is_err() {
-                        return;
+                    match look.await {
+                        Ok(()) => {}
+                        // Without it new partitions would stay unread, without a sign.
+                        Err(error) if error.is_panic() => {
+                            std::panic::resume_unwind(error.into_panic())
+                        }
+                        Err(_) => return,
                     }
                 }
             });

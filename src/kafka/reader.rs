@@ -102,12 +102,15 @@ impl Reader {
     pub(super) fn adopt_new_partitions(&mut self) {
         let (worker, peers) = (self.worker, self.peers);
         let starts = self.discovery.starts(|topic, partition| {
-            usize::try_from(partition).is_ok_and(|p| p % peers == worker)
+            // The marker also remembers topics that are no longer configured.
+            self.topics.iter().any(|known| &**known == topic)
+                && usize::try_from(partition).is_ok_and(|p| p % peers == worker)
                 && self.position_of(topic, partition).is_none()
         });
         if starts.is_empty() {
             return;
         }
+        let mut assigned = Offsets::new();
         for (topic, partition, next) in starts.iter() {
             let Some(index) = self.topics.iter().position(|known| &**known == topic) else {
                 continue;
@@ -118,6 +121,9 @@ impl Reader {
                 Some(ends) => ends.get(topic, partition).unwrap_or(next).0,
                 None => i64::MAX,
             };
+            if next.0 < end {
+                assigned.set(topic, partition, next);
+            }
             if self.start.offsets.get(topic, partition).is_none() {
                 self.joined.set(topic, partition, next);
             }
@@ -132,7 +138,9 @@ impl Reader {
                 },
             });
         }
-        if let Err(error) = self.consumer.assign(&starts) {
+        if !assigned.is_empty()
+            && let Err(error) = self.consumer.assign(&assigned)
+        {
             self.process.fail(error);
         }
     }
@@ -344,7 +352,7 @@ fn fatal(place: Option<(&str, i32, i64)>, code: RDKafkaErrorCode, reason: &str) 
                  the table's properties with the topic's offsets",
             ),
         ),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Some(
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => Some(
             Error::diverged(format!("{where_}: it does not exist any more ({reason})")).advice(
                 "the topic was deleted while it was read; what was committed is in the table",
             ),
@@ -355,6 +363,21 @@ fn fatal(place: Option<(&str, i32, i64)>, code: RDKafkaErrorCode, reason: &str) 
                  start goes on from the table's marker",
             ),
         ),
+        // Reading on would skip the batch, or ask for it for ever.
+        Code::BadMessage
+        | Code::BadCompression
+        | Code::InvalidMessage
+        | Code::MessageSizeTooLarge
+        | Code::NotImplemented
+            if place.is_some() =>
+        {
+            Some(
+                Error::data(format!("{where_}: the records can't be read ({reason})")).advice(
+                    "nothing was skipped: compare the topic's files with another replica, and \
+                     check kafka.fetch.message.max.bytes and the compression of the producers",
+                ),
+            )
+        }
         Code::Fatal => Some(
             Error::external(format!("{where_}: {reason}"))
                 .advice("nothing was lost: the next start goes on from the table's marker"),

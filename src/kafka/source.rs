@@ -155,10 +155,10 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
                 let Some(epoch) = &mut open else { return };
 
                 // 3. Read records into the open epoch.
-                if budget.has_room() {
+                if budget.has_room() && !process.is_draining() {
                     let (chunk, more) = reader.read();
                     if !chunk.is_empty() {
-                        let charge = budget.charge(chunk.byte_len() as u64);
+                        let charge = budget.charge(chunk.memory_len() as u64);
                         messages_output
                             .activate()
                             .session(&epoch.messages)
@@ -175,8 +175,8 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
                 }
 
                 // 4. Tell the coordinator.
-                let full = budget.is_uncommitted_full();
-                let news = reader.news(full, *epoch.reports.time());
+                let open_epoch = *epoch.reports.time();
+                let news = reader.news(budget.needs_commit_of(open_epoch), open_epoch);
                 if !news.is_empty() {
                     reports_output
                         .activate()

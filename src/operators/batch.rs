@@ -22,7 +22,7 @@ use crate::time::Epoch;
 pub struct Batching {
     /// Messages (`batch.size`).
     pub rows_max: usize,
-    /// Bytes of keys and payloads: a part of the memory a worker may have in flight, so that large
+    /// Bytes in memory: a part of the memory a worker may have in flight, so that large
     /// messages can't fill the budget while the batch still waits for its number of rows.
     pub bytes_max: u64,
     /// Age of the oldest message (`batch.timeout`).
@@ -66,7 +66,7 @@ impl Pending {
 
     fn push(&mut self, chunk: Chunk) {
         self.rows += chunk.messages.len();
-        self.bytes += chunk.messages.byte_len() as u64;
+        self.bytes += chunk.messages.memory_len() as u64;
         self.batch.messages.push(chunk.messages);
         self.batch.charges.push(chunk.charge);
     }

@@ -50,17 +50,22 @@ impl<'scope> Decode<'scope> for Stream<'scope, Epoch, Vec<MessageBatch>> {
             OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rejects_output);
 
         builder.build(move |_capabilities| {
+            // The epochs of what was not decoded: kept for ever, so that none of them is committed.
+            let mut held = Vec::new();
             move |_frontiers| {
                 let mut rows_output = rows_output.activate();
                 let mut rejects_output = rejects_output.activate();
                 input.for_each(|capability, data| {
                     for MessageBatch { messages, charges } in data.drain(..) {
-                        if process.has_failed() {
+                        let decoded = if process.has_failed() {
+                            None
+                        } else {
+                            let decoded = decoder.decode(&messages);
+                            decoded.map_err(|error| process.fail(error)).ok()
+                        };
+                        let Some(decoded) = decoded else {
+                            held.push((capability.retain_least(0), capability.retain_least(1)));
                             return;
-                        }
-                        let decoded = match decoder.decode(&messages) {
-                            Ok(decoded) => decoded,
-                            Err(error) => return process.fail(error),
                         };
                         if decoded.rows.num_rows() > 0 {
                             rows_output.session(&capability).give(Rows {

@@ -16,7 +16,7 @@ use crate::checkpoint::coordinator::coordinator;
 use crate::checkpoint::pace::Pace;
 use crate::checkpoint::{Close, Committed, Cut, Report};
 use crate::config::Settings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{Decoder, JsonDecoder};
 use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile};
 use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start};
@@ -110,6 +110,7 @@ impl<'scope> Job<'scope> {
             commits: RefCell::default(),
         };
         (dataflow.build)(&job)?;
+        job.check(dataflow)?;
         scope
             .concatenate(job.reports.take())
             .connect_loop(reports_edge);
@@ -117,6 +118,18 @@ impl<'scope> Job<'scope> {
             .concatenate(job.commits.take())
             .connect_loop(committed_edge);
         Ok(())
+    }
+
+    /// One source and one commit: two sources would read the same partitions, a second commit would
+    /// find no committer, and without one every epoch would count as durable at once.
+    fn check(&self, dataflow: &Dataflow) -> Result<()> {
+        match (self.reports.borrow().len(), self.commits.borrow().len()) {
+            (1, 1) => Ok(()),
+            (sources, commits) => Err(Error::internal(format!(
+                "dataflow {} has {sources} Kafka sources and {commits} commits; it must have one of each",
+                dataflow.name
+            ))),
+        }
     }
 
     /// The scope, for operators of one's own.

@@ -90,11 +90,15 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     (options.watch)(Arc::clone(&process));
 
     let config = config(settings.parallelism, &options.cluster);
+    let alone = options.cluster.addresses.len() <= 1;
     let preparation = start::Preparation::new(settings, options.bounded, Arc::clone(&process));
     let workers = {
         let process = Arc::clone(&process);
         timely::execute(config, move |worker| {
-            work(worker, &dataflow, &process, &preparation)
+            work(worker, &dataflow, &process, &preparation);
+            if !alone {
+                leave_the_cluster_if_failed(&process);
+            }
         })
     }
     .map_err(|error| {
@@ -139,6 +143,19 @@ fn config(threads: usize, cluster: &Cluster) -> Config {
     Config {
         communication,
         worker: WorkerConfig::default(),
+    }
+}
+
+/// Ends a failed process at once, so that its peers notice: an orderly end of its connections would
+/// leave them waiting for its frontier for ever. They end too, and the whole cluster is restarted.
+fn leave_the_cluster_if_failed(process: &Process) {
+    if let Some(error) = process.take_failure() {
+        eprintln!("error: {error}");
+        std::process::exit(i32::from(error.kind().exit_code()));
+    }
+    // Another worker has taken the error and is about to end the process.
+    while process.has_failed() {
+        std::thread::park();
     }
 }
 
