@@ -51,6 +51,9 @@ fn coordinate(interval: Duration, test: impl FnOnce(Edges<'_>) + Send + Sync + '
             committed: &mut committed,
             settle: &mut settle,
         });
+        // Whatever is open or outstanding ends, or the worker would wait for it for ever.
+        committed.advance_to(Epoch(1_000));
+        reports.send((0, Report::Drain));
         reports.close();
         committed.close();
         settle();

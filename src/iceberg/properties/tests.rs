@@ -78,7 +78,13 @@ fn the_tables_properties_are_honoured() {
     assert_eq!(properties.max_row_group_bytes(), Some(500));
     assert_eq!(properties.column_data_page_size_limit(&column), 600);
     assert_eq!(properties.data_page_row_count_limit(), 70);
-    assert_eq!(properties.column_dictionary_page_size_limit(&column), 800);
+    // At most a part of the row group's 1,000 bytes.
+    assert_eq!(
+        properties.column_dictionary_page_size_limit(&column),
+        1_000 / DICTIONARIES_PER_ROW_GROUP
+    );
+    let roomy = mapped(&[(DICTIONARY_BYTES, "800")], 1 << 20).unwrap();
+    assert_eq!(roomy.column_dictionary_page_size_limit(&column), 800);
 }
 
 #[test]

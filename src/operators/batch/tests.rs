@@ -13,21 +13,23 @@ use crate::budget::Budget;
 
 const PATIENT: Batching = Batching {
     rows_max: 10,
-    bytes_max: 1_000,
+    bytes_max: 1_000_000,
     timeout: Duration::from_secs(3600),
 };
 
 /// A chunk of so many messages of 10 bytes each.
-fn chunk(budget: &Budget, messages: usize) -> Chunk {
-    let mut chunk = Messages::new(Arc::new([Arc::from("topic")]));
-    for offset in 0..messages {
-        chunk.push(0, 0, offset as i64, None, None, Some(&[b'x'; 10]));
+fn chunk(budget: &Budget, count: usize) -> Chunk {
+    let messages = messages(count);
+    let charge = budget.charge(messages.memory_len() as u64);
+    Chunk { messages, charge }
+}
+
+fn messages(count: usize) -> Messages {
+    let mut messages = Messages::new(Arc::new([Arc::from("topic")]));
+    for offset in 0..count {
+        messages.push(0, 0, offset as i64, None, None, Some(&[b'x'; 10]));
     }
-    let charge = budget.charge(chunk.byte_len() as u64);
-    Chunk {
-        messages: chunk,
-        charge,
-    }
+    messages
 }
 
 /// Sends chunks, given by their number of messages, through `batch`; `settle` returns what came out
@@ -87,6 +89,7 @@ fn a_batch_ends_at_its_number_of_rows() {
 fn a_batch_ends_at_its_number_of_bytes() {
     let limits = Batching {
         rows_max: 1_000_000,
+        bytes_max: messages(100).memory_len() as u64,
         ..PATIENT
     };
     batches(limits, |input, settle| {
