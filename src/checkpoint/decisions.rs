@@ -1,7 +1,7 @@
 //! Every decision about a table and its markers, as pure functions over observed facts.
 //!
 //! The I/O code loads a table, reduces it to [`Observed`], asks here and obeys; it holds no second
-//! copy of a rule. There is one rule underneath, [`standing`]: which marker does this table stand
+//! copy of a rule. There is one rule underneath, `standing`: which marker does this table stand
 //! at, if its two marker places agree? The three questions are asked of its answer:
 //!
 //! | question | asked | function |
@@ -179,7 +179,7 @@ pub enum Start {
 
 /// Decides where a new process begins.
 ///
-/// | the table [stands](standing) at | made for this table's UUID | start |
+/// | the table stands (`standing`) at | made for this table's UUID | start |
 /// |---|---|---|
 /// | no marker | | fresh |
 /// | M | yes | resume from M |
@@ -277,7 +277,7 @@ pub struct Mine {
 /// Decides about a commit, before the swap (on exactly the metadata that the swap compares
 /// with) and after it (to prove it).
 ///
-/// | table UUID | property | the table [stands](standing) at | decision |
+/// | table UUID | property | the table stands (`standing`) at | decision |
 /// |---|---|---|---|
 /// | differs | | | refuse: replaced |
 /// | same | of a higher generation | | fenced |
