@@ -81,6 +81,11 @@ impl Process {
         lock(&self.workers).push(std::thread::current());
     }
 
+    /// True once a worker runs: before that the processes of the run are still being connected.
+    pub fn has_workers(&self) -> bool {
+        !lock(&self.workers).is_empty()
+    }
+
     /// Registers an operator that wants to run when draining begins.
     pub fn on_drain(&self, listener: SyncActivator) {
         lock(&self.drain_listeners).push(listener);

@@ -27,7 +27,6 @@ pub(super) const COMMON: &[&str] = &[
     "fetch.min.bytes",
     "fetch.queue.backoff.ms",
     "fetch.wait.max.ms",
-    "isolation.level",
     "max.partition.fetch.bytes",
     "message.max.bytes",
     "metadata.max.age.ms",
@@ -73,6 +72,8 @@ const RESET: &str = "kafka.auto-offset-reset says where the very first start rea
                      starts resume from the table's marker and never jump over a gap";
 const GROUP: &str =
     "calve assigns partitions to workers itself and is no member of a consumer group";
+const ABORTED: &str = "calve reads committed records only; those of aborted transactions were \
+                       never written, as far as their producer is concerned";
 const CODE: &str = "only a program can set it, not a text";
 
 /// Properties that would break what calve promises, or that have a setting of their own.
@@ -85,6 +86,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("offset.store.path", COMMITS),
     ("offset.store.sync.interval.ms", COMMITS),
     ("auto.offset.reset", RESET),
+    ("isolation.level", ABORTED),
     ("group.id", "it is the setting kafka.group-id"),
     ("group.instance.id", GROUP),
     ("group.protocol", GROUP),

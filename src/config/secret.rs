@@ -118,7 +118,13 @@ impl Secrecy {
     /// Known by words rather than by a list of names: a new librdkafka brings new secrets, and one
     /// mask too many harms nobody. The remaining properties may be addresses, with a password.
     pub(super) fn of_kafka(property: &str) -> Self {
-        const WORDS: [&str; 4] = ["password", "passphrase", "secret", "private.key.pem"];
+        const WORDS: [&str; 5] = [
+            "password",
+            "passphrase",
+            "secret",
+            "private.key.pem",
+            "jaas",
+        ];
         const NAMES: [&str; 2] = ["ssl.key.pem", "sasl.oauthbearer.config"];
         let name = property.to_ascii_lowercase();
         if WORDS.iter().any(|word| name.contains(word)) || NAMES.contains(&&*name) {

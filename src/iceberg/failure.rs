@@ -34,6 +34,9 @@ pub(super) fn external(what: impl Into<String>, error: &iceberg::Error) -> Error
         Some(401 | 403) => failure.advice(
             "check the catalog's token or credential, and that it may read and write this table",
         ),
+        _ if describe(error).contains("PermissionDenied") => failure.advice(
+            "the warehouse refuses access: check s3.access-key, s3.secret-key and what they may do",
+        ),
         _ => failure.advice("check that the catalog and the warehouse are up and reachable"),
     }
 }

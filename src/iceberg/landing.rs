@@ -111,7 +111,8 @@ impl Target {
             Intent::Claim(_) => self.patience.min(CLAIM_PATIENCE),
             Intent::Commit(_) => self.patience,
         };
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
+        let deadline = began + patience;
         let mut table = table.clone();
         let mut pause = PAUSE_MIN;
         loop {
@@ -139,9 +140,11 @@ impl Target {
                     )));
                 }
                 _ if Instant::now() + pause >= deadline => {
-                    return Err(CommitFailure::Unknown(
-                        self.unproved(marker, attempt.failure.as_ref()),
-                    ));
+                    return Err(CommitFailure::Unknown(self.unproved(
+                        marker,
+                        began.elapsed(),
+                        attempt.failure.as_ref(),
+                    )));
                 }
                 Some(error) => tracing::warn!(
                     marker = %marker,
@@ -208,7 +211,7 @@ impl Target {
                 Ok(answer) => answer.err(),
                 Err(_elapsed) => Some(iceberg::Error::new(
                     ErrorKind::Unexpected,
-                    format!("no answer within {:?}", self.patience),
+                    "no answer in time".to_owned(),
                 )),
             },
         };
@@ -254,10 +257,11 @@ impl Target {
         }
     }
 
-    fn unproved(&self, marker: &Marker, error: Option<&iceberg::Error>) -> Error {
+    fn unproved(&self, marker: &Marker, waited: Duration, error: Option<&iceberg::Error>) -> Error {
         let message = format!(
-            "the commit of {marker} to table {} did not land within {:?}",
-            self.ident, self.patience
+            "the commit of {marker} to table {} did not land within {} s",
+            self.ident,
+            waited.as_secs()
         );
         match error {
             Some(error) => failure::external(message, error),

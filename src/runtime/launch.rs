@@ -190,6 +190,15 @@ fn work(
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
+            // How timely tells that the connection to another process broke.
+            if text.contains("MergeQueue poisoned") {
+                return process.fail(
+                    Error::external("another process of this run has ended").advice(
+                        "see its log, and start all processes again, with the same -n and -w; \
+                         nothing was lost, the run goes on from the table's marker",
+                    ),
+                );
+            }
             process.fail(
                 Error::internal(format!("worker {} panicked: {text}", worker.index())).advice(
                     "this is a defect of calve, please report it with the log; nothing was lost, \

@@ -38,6 +38,10 @@ pub(super) fn listen(process: Arc<Process>) -> Result<Listener> {
                     "draining: no more records are read, a last checkpoint is made (a second \
                      signal stops at once)"
                 );
+                if !process.has_workers() {
+                    // Still waiting for the other processes: nothing was read, nothing is open.
+                    std::process::exit(0);
+                }
                 process.request_drain();
             }
         })

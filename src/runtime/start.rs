@@ -28,6 +28,8 @@ enum Said {
     Started {
         start: Start,
         generation: Generation,
+        /// What all processes of the run must agree on: settings by key.
+        settings: Vec<(String, Option<String>)>,
     },
     Failed(String),
 }
@@ -67,7 +69,14 @@ impl Preparation {
         }
         match heard {
             None => Ok(None),
-            Some(Said::Started { start, generation }) => self.follow(start, generation).map(Some),
+            Some(Said::Started {
+                start,
+                generation,
+                settings,
+            }) => {
+                self.agree(&settings)?;
+                self.follow(start, generation).map(Some)
+            }
             Some(Said::Failed(reason)) => Err(Error::external(format!(
                 "process 0 could not start: {reason}"
             ))),
@@ -123,7 +132,26 @@ impl Preparation {
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
         let shared = self.share(cluster, sink, start.clone());
         *self.slot() = Some(Arc::new(shared));
-        Ok(Said::Started { start, generation })
+        Ok(Said::Started {
+            start,
+            generation,
+            settings: agreed(&self.settings),
+        })
+    }
+
+    /// Processes that read different topics, or write to different tables, are not one run.
+    fn agree(&self, first: &[(String, Option<String>)]) -> Result<()> {
+        let mine = agreed(&self.settings);
+        let Some(((key, theirs), (_, mine))) = first.iter().zip(&mine).find(|(a, b)| a != b) else {
+            return Ok(());
+        };
+        let or_unset = |value: &Option<String>| value.clone().unwrap_or("unset".to_owned());
+        Err(Error::config(format!(
+            "{key} is {} in this process and {} in process 0",
+            or_unset(mine),
+            or_unset(theirs)
+        ))
+        .advice("start all processes of a run with the same settings"))
     }
 
     /// The same on every other worker: the first one of another process opens catalog and table.
@@ -177,6 +205,25 @@ impl Preparation {
     fn slot(&self) -> MutexGuard<'_, Option<Arc<Shared>>> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The settings that decide what is read and what is written; secrets are masked.
+fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
+    const PREFIXES: [&str; 7] = [
+        "pipeline.",
+        "kafka.topic",
+        "catalog.",
+        "warehouse",
+        "table.",
+        "on-reject",
+        "checkpoint.",
+    ];
+    let decides = |key: &str| PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+    let effective = settings.effective().into_iter();
+    effective
+        .filter(|setting| decides(&setting.key))
+        .map(|setting| (setting.key, setting.value))
+        .collect()
 }
 
 /// Where reading starts in each partition that exists: the marker's offset, if it is still there.

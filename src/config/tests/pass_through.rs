@@ -6,12 +6,12 @@ fn librdkafka_properties_pass_through_from_every_layer() {
         .file("kafka.security.protocol = 'SASL_SSL'\nkafka.fetch.min.bytes = 1000\n")
         .dotenv("CALVE_KAFKA_SASL_MECHANISM=PLAIN\n")
         .env("CALVE_KAFKA_SSL_CA_LOCATION", "/etc/ca.pem")
-        .flag("kafka.isolation.level", "read_uncommitted")
+        .flag("kafka.client.rack", "r1")
         .load();
     let all: Vec<_> = s.kafka.properties.iter().collect();
     let expected = [
+        ("client.rack", "r1"),
         ("fetch.min.bytes", "1000"),
-        ("isolation.level", "read_uncommitted"),
         ("sasl.mechanism", "PLAIN"),
         ("security.protocol", "SASL_SSL"),
         ("ssl.ca.location", "/etc/ca.pem"),
@@ -34,6 +34,7 @@ fn properties_that_would_break_exactly_once_are_refused_with_the_reason() {
             "topic.auto.commit.enable",
             "calve commits the group's offsets itself",
         ),
+        ("isolation.level", "calve reads committed records only"),
         (
             "enable.auto.offset.store",
             "calve commits the group's offsets itself",
@@ -103,9 +104,9 @@ fn librdkafka_judges_values() {
         "{error}"
     );
     let error = Setup::new()
-        .flag("kafka.isolation.level", "serializable")
+        .flag("kafka.security.protocol", "carrier-pigeon")
         .error();
-    assert!(error.contains("can't be \"serializable\""), "{error}");
+    assert!(error.contains("can't be \"carrier-pigeon\""), "{error}");
     let error = Setup::new().flag("kafka.client.id", "a\0b").error();
     assert!(
         error.contains("expected a value that librdkafka takes"),

@@ -74,7 +74,7 @@ fn no_secret_is_in_an_error_about_its_value() {
         ("kafka.sasl.password", format!("{h}\0")),
         // Not supported by every build of librdkafka.
         ("kafka.sasl.oauthbearer.client.secret", format!("{h}\0")),
-        ("kafka.isolation.level", format!("http://me:{h}@host")),
+        ("kafka.security.protocol", format!("http://me:{h}@host")),
     ];
     for (key, value) in wrong {
         let error = Setup::new().flag(key, &value).error();
