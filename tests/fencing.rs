@@ -126,7 +126,8 @@ fn rows_that_others_append_in_between_stay_and_do_no_harm() {
         let pipeline = Pipeline::with(&topic, catalog, warehouse);
         let load = Load::start(&topic, 2_000);
         let run = pipeline.run().workers(6);
-        let running = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "500").start();
+        // Slow enough for the other writer, which needs about a second, to win a swap now and then.
+        let running = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3000").start();
         pipeline.wait_committed(&topic, 1_000);
         for n in 0..3 {
             let row = json!({"sample_id": format!("foreign-{n}"), "_partition": -1, "_offset": n});
