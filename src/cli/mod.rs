@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::runtime::Dataflow;
 use args::{Cli, Command};
 
@@ -19,6 +20,7 @@ use args::{Cli, Command};
 ///
 /// Returns the exit code: 0 after an orderly end, else that of the error's [`Kind`](crate::error::Kind).
 pub fn main(dataflows: &[Dataflow]) -> ExitCode {
+    let _scenario = failpoint::setup();
     match dispatch(Cli::parse().command, dataflows) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

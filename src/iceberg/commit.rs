@@ -21,6 +21,7 @@ use super::committer::{self, Staged};
 use super::{Committer, Sink, StagedFile};
 use crate::checkpoint::{Committed, Cut};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::offsets::Offsets;
 use crate::process::Process;
 use crate::time::Epoch;
@@ -218,6 +219,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let staged = pending.staged(epoch);
                     let (done, proved) = (done.clone(), proved.clone());
                     process.spawn(async move {
+                        failpoint::pass("commit");
                         let result = match tokio::time::timeout(
                             options.timeout + GRACE,
                             ready.commit(staged),
@@ -227,6 +229,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                             Ok(result) => result.map_err(Error::from),
                             Err(_) => Err(overdue(epoch, options.timeout)),
                         };
+                        failpoint::pass("proved");
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
                         let _ = proved.activate();

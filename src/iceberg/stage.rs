@@ -15,6 +15,8 @@ use timely::dataflow::{Stream, StreamVec};
 
 use super::{Sink, StagedFile, TableWriter};
 use crate::budget::Budget;
+use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::process::Process;
 use crate::rows::Rows;
 use crate::time::Epoch;
@@ -79,7 +81,8 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
                             },
                         };
                         let count = rows.batch.num_rows() as u64;
-                        match process.block_on(epoch_open.writer.write(rows.batch)) {
+                        let written = process.block_on(epoch_open.writer.write(rows.batch));
+                        match written.and_then(|progress| broken("write").map(|()| progress)) {
                             Ok(progress) => {
                                 budget.staged(epoch, progress.bytes_written - epoch_open.written);
                                 epoch_open.written = progress.bytes_written;
@@ -92,7 +95,8 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
                 });
                 // 2. Close the files of every epoch that has wholly arrived.
                 for (epoch, done) in open.extract_if(.., |epoch, _| !frontier.less_equal(epoch)) {
-                    match process.block_on(done.writer.close()) {
+                    let closed = process.block_on(done.writer.close());
+                    match closed.and_then(|files| broken("staged").map(|()| files)) {
                         Ok(files) => {
                             let bytes: u64 = files.iter().map(StagedFile::bytes).sum();
                             budget.staged(epoch, bytes.saturating_sub(done.written));
@@ -108,5 +112,13 @@ impl<'scope> Stage<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
                 }
             }
         })
+    }
+}
+
+/// What a test makes of a write.
+fn broken(point: &str) -> Result<()> {
+    match failpoint::fails(point) {
+        false => Ok(()),
+        true => Err(Error::external(format!("failpoint {point}"))),
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
 
 use super::client::{Context, client_config};
 use super::queue::{self, BatchQueue, Event};
 use crate::config::Kafka;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::offsets::Offsets;
 
 /// Reads the partitions it is told to read.
@@ -83,7 +84,10 @@ impl Consumer {
         let client = Arc::clone(&self.client);
         let list = to_list(offsets);
         move || {
-            let result = list.and_then(|list| client.commit(&list, CommitMode::Sync));
+            let result = match failpoint::fails("group-offsets") {
+                false => list.and_then(|list| client.commit(&list, CommitMode::Sync)),
+                true => Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::Fail)),
+            };
             if let Err(error) = result {
                 tracing::warn!(
                     %error,
