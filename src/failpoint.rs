@@ -1,0 +1,80 @@
+//! Named points at which the tests end, stop or break the program.
+//!
+//! Without the feature `failpoints` all of this is nothing at all. With it, the environment variable
+//! `FAILPOINTS` says what happens where, in the syntax of the `fail` crate, whose `return(…)` this room
+//! gives three words of its own:
+//!
+//! ```text
+//! FAILPOINTS='before-swap=3*off->return(kill)'     the fourth swap kills the process, as kill -9 does
+//! FAILPOINTS='after-swap=1*return(error)'          the first answer of the catalog is lost
+//! FAILPOINTS='before-swap=1*return(stop)'          SIGSTOP: a zombie, until somebody sends SIGCONT
+//! FAILPOINTS='guard=return(off)'                   commits go out unguarded: proves that tests can see it
+//! ```
+//!
+//! | point | the program has just | errors |
+//! |---|---|---|
+//! | `write` | handed rows to a Parquet writer; the file is open | yes |
+//! | `staged` | closed the files of an epoch, told nobody | yes |
+//! | `commit` | everything of an epoch, and begins its commit | no |
+//! | `before-swap` | written manifests; the catalog does not know of them | yes, not sent |
+//! | `after-swap` | made the swap; the answer is on its way | yes, answer lost |
+//! | `proved` | proved a commit, told nobody | no |
+//! | `group-offsets` | to write the consumer group's offsets | yes |
+//! | `guard` | been asked for a permit | `off` only |
+
+/// Holds what `FAILPOINTS` asks for while the program runs.
+#[must_use]
+pub(crate) struct Scenario {
+    #[cfg(feature = "failpoints")]
+    _scenario: fail::FailScenario<'static>,
+}
+
+/// Reads `FAILPOINTS`; to be called once, before any other thread runs.
+pub(crate) fn setup() -> Scenario {
+    Scenario {
+        #[cfg(feature = "failpoints")]
+        _scenario: fail::FailScenario::setup(),
+    }
+}
+
+/// Passes a point that can't fail by itself: `kill` and `stop` only.
+#[inline]
+pub(crate) fn pass(point: &str) {
+    let _ = fails(point);
+}
+
+/// Passes a point; true if the test wants it to fail.
+#[inline]
+pub(crate) fn fails(point: &str) -> bool {
+    asked(point).is_some_and(|word| word == "error")
+}
+
+/// True if the test has turned off what the point stands for.
+#[inline]
+pub(crate) fn is_off(point: &str) -> bool {
+    asked(point).is_some_and(|word| word == "off")
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn asked(_point: &str) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "failpoints")]
+fn asked(point: &str) -> Option<String> {
+    use signal_hook::consts::signal::{SIGKILL, SIGSTOP};
+    use signal_hook::low_level::raise;
+
+    // The macro returns from the function it stands in with what the closure makes of `return(word)`.
+    fail::fail_point!(point, |word| {
+        let word = word.unwrap_or_default();
+        let raised = match word.as_str() {
+            "kill" => raise(SIGKILL),
+            "stop" => raise(SIGSTOP),
+            _ => Ok(()),
+        };
+        raised.expect("a signal to oneself");
+        Some(word)
+    });
+    None
+}
