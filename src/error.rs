@@ -52,6 +52,7 @@ pub struct Error {
     message: String,
     advice: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    restartable: bool,
 }
 
 /// The result of everything that can fail.
@@ -64,6 +65,7 @@ impl Error {
             message: message.into(),
             advice: None,
             source: None,
+            restartable: false,
         }
     }
 
@@ -112,6 +114,23 @@ impl Error {
     ) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Says that a fresh start deals with it although its kind says otherwise: a policy is set that
+    /// only a start can apply.
+    #[must_use]
+    pub fn restartable(mut self) -> Self {
+        self.restartable = true;
+        self
+    }
+
+    /// True if a fresh start of the same program would only meet it again.
+    pub fn is_permanent(&self) -> bool {
+        let by_kind = match self.kind {
+            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged => true,
+            Kind::External | Kind::Internal => false,
+        };
+        by_kind && !self.restartable
     }
 
     /// Whose turn it is.

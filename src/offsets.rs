@@ -21,6 +21,15 @@ impl fmt::Display for NextOffset {
     }
 }
 
+/// A partition's first and next offset, as the broker tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// The oldest offset that is still there.
+    pub low: i64,
+    /// The offset the next record will get (with `read_committed`: the end of what is decided).
+    pub high: i64,
+}
+
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicPartition {
@@ -79,6 +88,11 @@ impl Offsets {
         for (topic, partition, next) in newer.iter() {
             self.set(topic, partition, next);
         }
+    }
+
+    /// Forgets all partitions of a topic.
+    pub fn remove_topic(&mut self, topic: &str) {
+        self.0.remove(topic);
     }
 
     /// The partitions of `newer` whose next offset differs from this map's, with `newer`'s value.

@@ -13,6 +13,8 @@
 use std::fmt;
 
 use super::marker::{Marker, MarkerId};
+use super::rollback::{self, Recovery};
+use crate::config::OnRollback;
 use crate::time::{Epoch, Generation};
 
 #[cfg(test)]
@@ -52,6 +54,9 @@ pub struct Observed {
     pub property: Option<Recorded>,
     /// The newest marker in the lineage of `main`; snapshots of others are skipped.
     pub lineage: Option<Marker>,
+    /// The markers of all retained snapshots, in any order. Only a table whose recorded marker is off
+    /// the lineage needs them; of others they may be left out.
+    pub retained: Vec<Marker>,
 }
 
 /// Why a table must not be touched. A person decides what happens next.
@@ -71,6 +76,19 @@ pub enum Refusal {
         /// The marker the table stands at instead.
         newest: Option<Box<Marker>>,
     },
+    /// The table was rolled back, and where the rolled-back records begin can't be known any more.
+    Forgotten {
+        /// The marker whose rows are gone.
+        recorded: Box<Marker>,
+        /// The marker the table stands at instead.
+        newest: Option<Box<Marker>>,
+    },
+    /// The table was set back as a whole, its properties too: it agrees with itself, but not with
+    /// what this process has committed.
+    Restored {
+        /// The marker the table stands at.
+        found: Box<Marker>,
+    },
     /// The two marker places contradict each other, or this process, in another way.
     Diverged {
         /// What is wrong, in words.
@@ -87,6 +105,21 @@ impl Refusal {
         Self::RolledBack {
             recorded: Box::new(recorded.clone()),
             newest: observed.lineage.clone().map(Box::new),
+        }
+    }
+
+    /// True if a fresh start under this policy goes on where this refusal has stopped a process.
+    ///
+    /// | refusal | halt | rewind | continue |
+    /// |---|---|---|---|
+    /// | rolled back | no | yes | yes |
+    /// | restored | no | yes: it resumes from the restored marker | no: it would do the same |
+    /// | any other | no | no | no |
+    pub fn ends_with_a_start(&self, policy: OnRollback) -> bool {
+        match self {
+            Self::RolledBack { .. } => policy != OnRollback::Halt,
+            Self::Restored { .. } => policy == OnRollback::Rewind,
+            Self::Replaced { .. } | Self::Forgotten { .. } | Self::Diverged { .. } => false,
         }
     }
 
@@ -117,6 +150,17 @@ impl fmt::Display for Refusal {
                 f,
                 "the table was rolled back: it recorded {recorded}, its history leads to {}",
                 or_none(newest)
+            ),
+            Self::Forgotten { recorded, newest } => write!(
+                f,
+                "the table was rolled back: it recorded {recorded}, its history leads to {}, and of \
+                 the snapshots that tell where the records between the two begin not all are retained",
+                or_none(newest)
+            ),
+            Self::Restored { found } => write!(
+                f,
+                "the table was set back with its properties: it stands at {found}, which is older \
+                 than what this process has committed"
             ),
             Self::Diverged {
                 what,
@@ -173,29 +217,39 @@ pub enum Start {
     Fresh,
     /// It goes on from this marker.
     Resume(Box<Marker>),
+    /// The table was rolled back, and the policy says how to go on.
+    Recover(Box<Recovery>),
     /// It must not begin.
     Refuse(Refusal),
 }
 
 /// Decides where a new process begins.
 ///
-/// | the table stands (`standing`) at | made for this table's UUID | start |
-/// |---|---|---|
-/// | no marker | | fresh |
-/// | M | yes | resume from M |
-/// | M | no | refuse: replaced (properties were copied from another table) |
-/// | (its places disagree) | | refuse: rolled back or diverged |
-pub fn decide_start(observed: &Observed) -> Start {
+/// | the table stands (`standing`) at | made for this table's UUID | `on-rollback` | start |
+/// |---|---|---|---|
+/// | no marker | | | fresh |
+/// | M | yes | | resume from M |
+/// | any recorded | no | | refuse: replaced (properties were copied from another table) |
+/// | (rolled back) | yes | halt | refuse: rolled back |
+/// | (rolled back) | yes | rewind | recover, or refuse: forgotten; see [`rollback`] |
+/// | (rolled back) | yes | continue | recover |
+/// | (diverged) | yes | | refuse: diverged |
+pub fn decide_start(observed: &Observed, on_rollback: OnRollback) -> Start {
+    if let Some(Recorded { marker, .. }) = &observed.property
+        && marker.table_uuid != observed.table_uuid
+    {
+        return Start::Refuse(Refusal::Replaced {
+            expected: marker.table_uuid.clone(),
+            found: observed.table_uuid.clone(),
+        });
+    }
     match standing(observed) {
-        Err(refusal) => Start::Refuse(refusal),
         Ok(None) => Start::Fresh,
-        Ok(Some(marker)) if marker.table_uuid != observed.table_uuid => {
-            Start::Refuse(Refusal::Replaced {
-                expected: marker.table_uuid.clone(),
-                found: observed.table_uuid.clone(),
-            })
-        }
         Ok(Some(marker)) => Start::Resume(Box::new(marker.clone())),
+        Err(Refusal::RolledBack { recorded, newest }) => {
+            rollback::recover(&observed.retained, recorded, newest, on_rollback)
+        }
+        Err(refusal) => Start::Refuse(refusal),
     }
 }
 
@@ -224,12 +278,15 @@ pub struct Claim {
     pub id: MarkerId,
     /// The table it was observed on.
     pub table_uuid: String,
-    /// The marker it carries forward; `None` for a fresh start.
-    pub carries: Option<MarkerId>,
+    /// What [`decide_start`] said, on which the claim is built.
+    pub from: Start,
+    /// The policy it was asked under.
+    pub on_rollback: OnRollback,
 }
 
 /// Decides about a claim. Every start claims the next generation, so the same table as at the
-/// start is required: of two that saw the same table, one swap wins and the other is outrun.
+/// start is required: of two that saw the same table, one swap wins and the other is outrun. That
+/// holds for a rolled-back table too: it must be rolled back in the same way.
 ///
 /// | table UUID | [`decide_start`] says | decision |
 /// |---|---|---|
@@ -242,17 +299,11 @@ pub fn decide_claim(observed: &Observed, claim: &Claim) -> Decision {
     if observed.table_uuid != claim.table_uuid {
         return replaced(&claim.table_uuid, observed);
     }
-    let stands_at = match decide_start(observed) {
-        Start::Refuse(refusal) => return Decision::Refuse(refusal),
-        Start::Fresh => None,
-        Start::Resume(marker) => Some(marker.id),
-    };
-    if stands_at.as_ref() == Some(&claim.id) {
-        Decision::AlreadyCommitted
-    } else if stands_at == claim.carries {
-        Decision::Append
-    } else {
-        Decision::Outrun
+    match decide_start(observed, claim.on_rollback) {
+        Start::Refuse(refusal) => Decision::Refuse(refusal),
+        Start::Resume(marker) if marker.id == claim.id => Decision::AlreadyCommitted,
+        start if start == claim.from => Decision::Append,
+        _ => Decision::Outrun,
     }
 }
 
@@ -286,7 +337,7 @@ pub struct Mine {
 /// | same | | my own marker | already committed |
 /// | same | | my parent | append |
 /// | same | | an unproved attempt of mine | landed |
-/// | same | | a marker older than my parent | refuse: rolled back (old metadata was restored) |
+/// | same | | a marker older than my parent | refuse: restored (old metadata came back) |
 /// | same | | anything else | refuse: diverged |
 pub fn decide_commit(observed: &Observed, mine: &Mine) -> Decision {
     if observed.table_uuid != mine.table_uuid {
@@ -314,7 +365,9 @@ pub fn decide_commit(observed: &Observed, mine: &Mine) -> Decision {
     } else if mine.unproved.contains(&marker.id) {
         Decision::Landed(marker.id.clone())
     } else if marker.rank() < mine.parent_rank {
-        Decision::Refuse(Refusal::rolled_back(observed, marker))
+        Decision::Refuse(Refusal::Restored {
+            found: Box::new(marker.clone()),
+        })
     } else {
         Decision::Refuse(Refusal::diverged(
             observed,

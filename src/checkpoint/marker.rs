@@ -7,7 +7,7 @@
 //!
 //! | place | key | carries |
 //! |---|---|---|
-//! | snapshot summary | `calve.marker.<pipeline>` | the partitions that moved, as `[start, end)` |
+//! | snapshot summary | `calve.marker.<pipeline>` | the partitions that moved, as `[start, end)`; gaps |
 //! | table property | `calve.marker.<pipeline>` | the next offset of every partition |
 //!
 //! The format is JSON with a version. Fields this program does not know are ignored, so a newer
@@ -94,6 +94,31 @@ impl Ranges {
         Ok(Self(ranges))
     }
 
+    /// An empty range `[n, n)` for each partition: it stands there, wherever it stood before.
+    pub fn standing_at(offsets: &Offsets) -> Self {
+        let mut ranges = Self::default();
+        for (topic, partition, next) in offsets.iter() {
+            ranges.insert(topic, partition, (next, next));
+        }
+        ranges
+    }
+
+    /// Adds the range of one partition; returns what was there before.
+    pub fn insert(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        range: (NextOffset, NextOffset),
+    ) -> Option<(NextOffset, NextOffset)> {
+        let topic = self.0.entry(topic.to_owned()).or_default();
+        topic.insert(partition, range)
+    }
+
+    /// The range of a partition, if there is one.
+    pub fn get(&self, topic: &str, partition: i32) -> Option<(NextOffset, NextOffset)> {
+        self.0.get(topic)?.get(&partition).copied()
+    }
+
     /// All ranges in order of topic and partition, as `(topic, partition, start, end)`.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i32, NextOffset, NextOffset)> {
         self.0.iter().flat_map(|(topic, partitions)| {
@@ -134,6 +159,15 @@ pub struct Marker {
     /// The next offset of every partition after this commit (table property only).
     #[serde(default, skip_serializing_if = "Offsets::is_empty")]
     pub next: Offsets,
+    /// Records that are missing from the table by decision (snapshot summary only): offsets that were
+    /// accepted as lost by `on-gap=record-gap`, or whose rows were rolled back and left out by
+    /// `on-rollback=continue`.
+    #[serde(default, skip_serializing_if = "Ranges::is_empty")]
+    pub gaps: Ranges,
+    /// The id of each topic, as far as the brokers tell it: a topic that is made anew has another one
+    /// under the same name, and its offsets have nothing to do with those of the first.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub topic_ids: BTreeMap<String, String>,
     /// The Kafka cluster the offsets belong to, if it could be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
@@ -181,14 +215,17 @@ impl Marker {
         serde_json::from_str(json).map_err(damaged)
     }
 
-    /// The snapshot summary's copy: what moved.
+    /// The snapshot summary's copy: what moved, and what is missing.
     pub fn to_summary(&self) -> Result<String> {
         self.to_json(|marker| marker.next = Offsets::new())
     }
 
     /// The table property's copy: where every partition stands.
     pub fn to_property(&self) -> Result<String> {
-        self.to_json(|marker| marker.moved = Ranges::default())
+        self.to_json(|marker| {
+            marker.moved = Ranges::default();
+            marker.gaps = Ranges::default();
+        })
     }
 
     fn to_json(&self, trim: impl FnOnce(&mut Self)) -> Result<String> {

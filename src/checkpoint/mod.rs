@@ -3,13 +3,15 @@
 //! There is no barrier message. The [`coordinator`] broadcasts [`Close`]; each source answers with a
 //! [`Cut`] at that epoch and downgrades its capability; timely's frontier tells everybody downstream
 //! when all of the epoch has arrived. The room holds no I/O: [`decisions`] are pure functions over
-//! observed facts, [`pace`] is the only policy about time, and the coordinator joins the two to the
-//! dataflow.
+//! observed facts, with [`rollback`] and [`positions`] for the policies that a start applies; [`pace`]
+//! is the only policy about time; and the coordinator joins them to the dataflow.
 
 pub mod coordinator;
 pub mod decisions;
 pub mod marker;
 pub mod pace;
+pub mod positions;
+pub mod rollback;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +60,7 @@ pub enum Report {
     Exhausted,
     /// The process was asked to drain.
     Drain,
-    /// The source waits because too much is staged and not committed.
+    /// The source waits for a commit: too much is staged and not committed, or a partition can't be read
+    /// on and what was read of it is to be committed first.
     Full,
 }

@@ -248,6 +248,26 @@ pub(super) static KEYS: &[Key] = &[
         let words = [("halt", Halt), ("skip", Skip)];
         put(&mut s.on_reject, values::one_of(v, &words))
     }),
+    Key::new("on-rollback", |s, v| {
+        use super::settings::OnRollback::{Continue, Halt, Rewind};
+        let words = [("halt", Halt), ("rewind", Rewind), ("continue", Continue)];
+        put(&mut s.on_rollback, values::one_of(v, &words))
+    }),
+    Key::new("on-topic-recreated", |s, v| {
+        use super::settings::OnTopicRecreated::{Halt, Restart};
+        let words = [("halt", Halt), ("restart", Restart)];
+        put(&mut s.on_topic_recreated, values::one_of(v, &words))
+    }),
+    Key::new("on-gap", |s, v| {
+        use super::settings::OnGap::{Earliest, Halt, Latest, RecordGap};
+        let words = [
+            ("halt", Halt),
+            ("earliest", Earliest),
+            ("latest", Latest),
+            ("record-gap", RecordGap),
+        ];
+        put(&mut s.on_gap, values::one_of(v, &words))
+    }),
     Key::new("batch.size", |s, v| {
         put(&mut s.batch.size, values::whole(v, "rows", 1..=1_048_576))
     })

@@ -28,6 +28,12 @@ pub struct Settings {
     pub table: Table,
     /// `on-reject`
     pub on_reject: OnReject,
+    /// `on-rollback`
+    pub on_rollback: OnRollback,
+    /// `on-topic-recreated`
+    pub on_topic_recreated: OnTopicRecreated,
+    /// `on-gap`
+    pub on_gap: OnGap,
     /// `batch.*`
     pub batch: Batch,
     /// `target-file-size`, in bytes.
@@ -158,6 +164,39 @@ pub enum OnReject {
     Halt,
     /// Count it, log it, go on.
     Skip,
+}
+
+/// `on-rollback`: what becomes of rows that somebody took out of the table again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRollback {
+    /// Stop: a person decides.
+    Halt,
+    /// Read their records again.
+    Rewind,
+    /// Go on behind them, and leave them out.
+    Continue,
+}
+
+/// `on-topic-recreated`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTopicRecreated {
+    /// Stop: a person decides.
+    Halt,
+    /// Read the new topic from its beginning.
+    Restart,
+}
+
+/// `on-gap`: what happens when Kafka has deleted records before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnGap {
+    /// Stop: a person decides.
+    Halt,
+    /// Go on with the first record that is still there.
+    Earliest,
+    /// Go on with what comes after the start.
+    Latest,
+    /// Like earliest, and the table's marker says what is missing.
+    RecordGap,
 }
 
 /// `batch.*`
@@ -305,6 +344,9 @@ impl Settings {
                 properties: BTreeMap::new(),
             },
             on_reject: OnReject::Halt,
+            on_rollback: OnRollback::Halt,
+            on_topic_recreated: OnTopicRecreated::Halt,
+            on_gap: OnGap::Halt,
             batch: Batch {
                 size: 0,
                 timeout: Duration::ZERO,

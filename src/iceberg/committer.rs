@@ -14,7 +14,7 @@
 //!   head ◀── epoch 4 (late!) ◀── epoch 5 without its files   the case that must not be forgotten
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ use super::names;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Refusal, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
+use crate::checkpoint::positions::{Beginning, Carried};
+use crate::checkpoint::rollback::Recovery;
+use crate::config::OnRollback;
 use crate::error::{Error, Result};
 use crate::offsets::Offsets;
 use crate::time::{Epoch, Generation};
@@ -45,7 +48,7 @@ const CLAIMS_MAX: u32 = 16;
 pub struct Observation {
     target: Target,
     table: Table,
-    marker: Option<Box<Marker>>,
+    start: Start,
 }
 
 impl Observation {
@@ -54,9 +57,13 @@ impl Observation {
         &self.table
     }
 
-    /// The marker to resume from; `None` for a fresh start.
+    /// The marker that was recorded last; `None` for a fresh start.
     pub fn marker(&self) -> Option<&Marker> {
-        self.marker.as_deref()
+        match &self.start {
+            Start::Fresh | Start::Refuse(_) => None,
+            Start::Resume(marker) => Some(marker),
+            Start::Recover(recovery) => Some(&recovery.recorded),
+        }
     }
 
     /// Sets how long the claim and each commit may take until they are proved.
@@ -124,17 +131,20 @@ pub struct Committer {
 impl Committer {
     /// Loads the table and decides where a new process begins.
     ///
-    /// A table that must not be touched (rolled back, replaced, diverged) is an error.
+    /// A table that must not be touched (replaced, diverged, rolled back if the policy is to halt) is
+    /// an error.
     pub async fn observe(
         catalog: Arc<dyn Catalog>,
         ident: TableIdent,
         pipeline: &str,
+        on_rollback: OnRollback,
     ) -> Result<Observation> {
         Self::observe_at(Target {
             catalog,
             ident,
             pipeline: pipeline.to_owned(),
             patience: PATIENCE_DEFAULT,
+            on_rollback,
         })
         .await
     }
@@ -149,46 +159,50 @@ impl Committer {
                 _ => failure::external(format!("table {} can't be loaded", target.ident), &error),
             })?;
         let observed = lineage::observe(table.metadata(), &target.pipeline)?;
-        let marker = match decide_start(&observed) {
-            Start::Fresh => None,
-            Start::Resume(marker) => Some(marker),
-            Start::Refuse(refusal) => return Err(refused(&target.ident, &refusal)),
-        };
-        Ok(Observation {
-            target,
-            table,
-            marker,
-        })
+        match decide_start(&observed, target.on_rollback) {
+            Start::Refuse(refusal) => Err(refused(&target, &refusal)),
+            start => Ok(Observation {
+                target,
+                table,
+                start,
+            }),
+        }
     }
 
     /// Takes the pipeline over: claims the next generation with an empty snapshot that carries the
     /// marker forward. It must be a snapshot, since a mere change of properties would not
     /// invalidate a swap that a zombie has in flight.
     ///
-    /// `first` says where partitions begin that the marker does not know: all of them on a fresh
-    /// start. Of two starts at once, one wins a generation; the other observes again and claims
-    /// the next, so the marker returned may be a newer one than was observed.
+    /// `begin` says where reading begins, given what is carried forward; the claim writes it down. Of two
+    /// starts at once, one wins a generation; the other observes again, is asked again and claims the
+    /// next, so the marker returned may be a newer one than was observed.
     pub async fn claim(
         mut observation: Observation,
-        first: &Offsets,
         cluster_id: Option<&str>,
+        mut begin: impl FnMut(Option<&Carried>) -> Result<Beginning>,
     ) -> Result<(Self, Marker)> {
         for _ in 0..CLAIMS_MAX {
             let Observation {
                 target,
                 table,
-                marker: carried,
+                start,
             } = &observation;
-            same_cluster(carried.as_deref(), cluster_id)?;
-            let marker = claim_marker(target, table, carried.as_deref(), first, cluster_id)?;
+            let carried = start.carried();
+            same_cluster(carried.as_ref(), cluster_id)?;
+            let beginning = begin(carried.as_ref())?;
+            let marker = claim_marker(target, table, carried, beginning, cluster_id);
             let intent = Intent::Claim(Claim {
                 id: marker.id.clone(),
                 table_uuid: marker.table_uuid.clone(),
-                carries: marker.parent.clone(),
+                from: start.clone(),
+                on_rollback: target.on_rollback,
             });
             let landing = target.land(table, &intent, &marker, &[], &mut 0).await?;
             match landing {
                 Landing::Proved { table, .. } => {
+                    if let Start::Recover(recovery) = &observation.start {
+                        tell(recovery);
+                    }
                     let committer = Self {
                         target: observation.target,
                         table,
@@ -351,6 +365,7 @@ impl Committer {
             parent: Some(self.head.id.clone()),
             moved,
             next,
+            topic_ids: self.head.topic_ids.clone(),
             cluster_id: self.head.cluster_id.clone(),
             state_snapshot: staged.state_snapshot.clone(),
             ..blank_marker(&self.target, &self.table, &self.riding)
@@ -403,6 +418,8 @@ fn blank_marker(target: &Target, table: &Table, files: &[StagedFile]) -> Marker 
         parent: None,
         moved: Ranges::default(),
         next: Offsets::new(),
+        gaps: Ranges::default(),
+        topic_ids: BTreeMap::new(),
         cluster_id: None,
         state_snapshot: None,
         rows: files.iter().map(StagedFile::rows).sum(),
@@ -414,41 +431,53 @@ fn blank_marker(target: &Target, table: &Table, files: &[StagedFile]) -> Marker 
     }
 }
 
+/// The claim's marker: what is carried forward, changed where the start begins elsewhere. A partition that
+/// does not go on where the parent left it gets an empty range that says where it stands.
 fn claim_marker(
     target: &Target,
     table: &Table,
-    carried: Option<&Marker>,
-    first: &Offsets,
+    carried: Option<Carried>,
+    beginning: Beginning,
     cluster_id: Option<&str>,
-) -> Result<Marker> {
-    let known = carried
-        .map(|marker| marker.next.clone())
-        .unwrap_or_default();
-    let mut joined = Offsets::new();
-    for (topic, partition, next) in first.iter() {
-        if known.get(topic, partition).is_none() {
-            joined.set(topic, partition, next);
-        }
+) -> Marker {
+    let mut marker = blank_marker(target, table, &[]);
+    marker.generation = Generation(1);
+    let mut known = Offsets::new();
+    if let Some(carried) = carried {
+        marker.generation = carried.generation.next();
+        marker.epoch = carried.epoch;
+        marker.parent = carried.parent;
+        marker.next = carried.next;
+        marker.gaps = carried.gaps;
+        marker.topic_ids = carried.topic_ids;
+        marker.cluster_id = carried.cluster_id;
+        marker.state_snapshot = carried.state_snapshot;
+        known = carried.known;
     }
-    let mut next = known.clone();
-    next.advance_to(&joined);
-    Ok(Marker {
-        generation: carried.map_or(Generation(1), |marker| marker.generation.next()),
-        epoch: carried.map_or(Epoch(0), |marker| marker.epoch),
-        parent: carried.map(|marker| marker.id.clone()),
-        moved: Ranges::between(&known, &next, &joined)?,
-        next,
-        cluster_id: cluster_id
-            .map(str::to_owned)
-            .or_else(|| carried.and_then(|marker| marker.cluster_id.clone())),
-        state_snapshot: carried.and_then(|marker| marker.state_snapshot.clone()),
-        ..blank_marker(target, table, &[])
-    })
+    for topic in &beginning.recreated {
+        known.remove_topic(topic);
+        marker.next.remove_topic(topic);
+    }
+    marker.next.advance_to(&beginning.next);
+    marker.moved = Ranges::standing_at(&known.moved(&marker.next));
+    for (topic, partition, from, to) in beginning.gaps.iter() {
+        // What was left out ends where this gap begins.
+        let from = marker
+            .gaps
+            .get(topic, partition)
+            .map_or(from, |(from, _)| from);
+        marker.gaps.insert(topic, partition, (from, to));
+    }
+    marker.topic_ids.extend(beginning.topic_ids);
+    if let Some(cluster_id) = cluster_id {
+        marker.cluster_id = Some(cluster_id.to_owned());
+    }
+    marker
 }
 
 /// Offsets mean nothing in another cluster.
-fn same_cluster(carried: Option<&Marker>, cluster_id: Option<&str>) -> Result<()> {
-    let recorded = carried.and_then(|marker| marker.cluster_id.as_deref());
+fn same_cluster(carried: Option<&Carried>, cluster_id: Option<&str>) -> Result<()> {
+    let recorded = carried.and_then(|carried| carried.cluster_id.as_deref());
     match (recorded, cluster_id) {
         (Some(recorded), Some(found)) if recorded != found => Err(Error::diverged(format!(
             "the marker's offsets belong to Kafka cluster {recorded}, the brokers are cluster {found}"
@@ -460,21 +489,50 @@ fn same_cluster(carried: Option<&Marker>, cluster_id: Option<&str>) -> Result<()
     }
 }
 
-fn refused(ident: &TableIdent, refusal: &Refusal) -> Error {
-    Error::diverged(format!("table {ident} must not be written to: {refusal}")).advice(
-        match refusal {
-            Refusal::Replaced { .. } => {
-                "nothing was written; restore the old table, or start under another pipeline name"
-            }
-            Refusal::RolledBack { .. } => {
-                "nothing was written; undo the rollback, or start under another pipeline name to \
-                 begin anew"
-            }
-            Refusal::Diverged { .. } => {
-                "nothing was written; find out who changes calve's table properties, and restore them"
-            }
-        },
-    )
+/// What was decided by a policy is said.
+fn tell(recovery: &Recovery) {
+    tracing::warn!(
+        recorded = %recovery.recorded,
+        newest = recovery.newest.as_ref().map(tracing::field::display),
+        next = %recovery.next,
+        left_out = recovery.left_out.iter().count(),
+        "the table was rolled back: the pipeline goes on from these offsets (on-rollback)"
+    );
+}
+
+fn refused(target: &Target, refusal: &Refusal) -> Error {
+    let error = Error::diverged(format!(
+        "table {} must not be written to: {refusal}",
+        target.ident
+    ))
+    .advice(match refusal {
+        Refusal::Replaced { .. } => {
+            "nothing was written; restore the old table, or start under another pipeline name"
+        }
+        Refusal::RolledBack { .. } => {
+            "nothing was written; undo the rollback, or say what it was for: `calve run --set \
+             on-rollback=rewind` reads the rolled-back records again, `calve run --set \
+             on-rollback=continue` goes on where the recorded marker says and leaves the rolled-back \
+             rows out"
+        }
+        Refusal::Forgotten { .. } => {
+            "nothing was written; undo the rollback, or leave the rolled-back rows out: `calve run \
+             --set on-rollback=continue`; to read everything again, use another pipeline.name and \
+             table.name"
+        }
+        Refusal::Restored { .. } => {
+            "nothing was written; put the newer metadata back, or start again: `calve run` goes on \
+             from the marker that the table has now, and reads what came after it again"
+        }
+        Refusal::Diverged { .. } => {
+            "nothing was written; find out who changes calve's table properties, and restore them"
+        }
+    });
+    if refusal.ends_with_a_start(target.on_rollback) {
+        error.restartable()
+    } else {
+        error
+    }
 }
 
 fn stopped(target: &Target, generation: Generation, decision: Decision) -> Error {
@@ -488,7 +546,7 @@ fn stopped(target: &Target, generation: Generation, decision: Decision) -> Error
             "nothing is lost: the newer process goes on from the last marker; stop this one, or \
              give it another pipeline name",
         ),
-        Decision::Refuse(refusal) => refused(&target.ident, &refusal),
+        Decision::Refuse(refusal) => refused(target, &refusal),
         decision => Error::internal(format!("a commit ended in {decision:?}")),
     }
 }

@@ -30,6 +30,7 @@ use super::names;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
+use crate::config::OnRollback;
 use crate::error::{Error, Result};
 
 /// The first pause between two attempts; it doubles each time.
@@ -88,6 +89,8 @@ pub(super) struct Target {
     pub(super) pipeline: String,
     /// How long a commit may take until it is proved.
     pub(super) patience: Duration,
+    /// What a rollback of the table leads to.
+    pub(super) on_rollback: OnRollback,
 }
 
 /// What happened in one attempt.

@@ -27,10 +27,21 @@ pub(super) fn observe(metadata: &TableMetadata, pipeline: &str) -> Result<Observ
             marker,
         }),
     };
+    let off_the_lineage = property.as_ref().is_some_and(|recorded| {
+        matches!(
+            recorded.snapshot,
+            Whereabouts::Detached | Whereabouts::Bypassed
+        )
+    });
     Ok(Observed {
         table_uuid: metadata.uuid().to_string(),
         property,
         lineage,
+        retained: match off_the_lineage {
+            true => retained(metadata, &key)?,
+            // The usual case need not read every snapshot.
+            false => Vec::new(),
+        },
     })
 }
 
@@ -60,6 +71,14 @@ fn newest(metadata: &TableMetadata, key: &str) -> Result<Option<Marker>> {
     lineage(metadata)
         .find_map(|snapshot| marker_of(snapshot, key).transpose())
         .transpose()
+}
+
+/// The markers of all snapshots that are retained, those off the lineage too.
+fn retained(metadata: &TableMetadata, key: &str) -> Result<Vec<Marker>> {
+    metadata
+        .snapshots()
+        .filter_map(|snapshot| marker_of(snapshot, key).transpose())
+        .collect()
 }
 
 fn locate(

@@ -17,6 +17,8 @@ use iceberg::transaction::{ApplyTransactionAction, Transaction};
 use iceberg::{Catalog, MetadataLocation, TableIdent};
 
 use super::*;
+use crate::checkpoint::positions::{Beginning, Carried};
+use crate::config::OnRollback;
 use crate::offsets::{NextOffset, Offsets};
 use crate::time::{Epoch, Generation};
 
@@ -116,10 +118,7 @@ impl World {
     /// The same, through a catalog that may fail.
     pub async fn start_with(&self, catalog: Arc<dyn Catalog>, patience: Duration) -> Committer {
         let observation = observe(catalog, &self.ident, patience).await.unwrap();
-        Committer::claim(observation, &offsets(0), None)
-            .await
-            .unwrap()
-            .0
+        Committer::claim(observation, None, at(0)).await.unwrap().0
     }
 
     /// Writes rows `from..to` into a staged file.
@@ -229,7 +228,8 @@ async fn observe(
     ident: &TableIdent,
     patience: Duration,
 ) -> crate::Result<Observation> {
-    let observation = Committer::observe(catalog, ident.clone(), PIPELINE).await?;
+    let observation =
+        Committer::observe(catalog, ident.clone(), PIPELINE, OnRollback::Halt).await?;
     Ok(observation.with_patience(patience))
 }
 
@@ -268,6 +268,21 @@ pub fn offsets(next: i64) -> Offsets {
     let mut offsets = Offsets::new();
     offsets.set("t", 0, NextOffset(next));
     offsets
+}
+
+/// A start that lets partitions begin at `next` of which nothing is carried forward.
+pub fn at(next: i64) -> impl FnMut(Option<&Carried>) -> crate::Result<Beginning> {
+    at_offsets(offsets(next))
+}
+
+/// The same, of several partitions.
+pub fn at_offsets(mut first: Offsets) -> impl FnMut(Option<&Carried>) -> crate::Result<Beginning> {
+    move |carried| {
+        if let Some(carried) = carried {
+            first.advance_to(&carried.next);
+        }
+        Ok(first.clone().into())
+    }
 }
 
 /// The ids a scan finds.

@@ -2,15 +2,18 @@
 //!
 //! Asked at the start and by the discovery task, never from an operator.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::{Context, client_config};
+use super::topic_id::{self, Identity};
+use crate::checkpoint::positions::Topic;
 use crate::config::Kafka;
 use crate::error::{Error, Result};
-use crate::offsets::{NextOffset, Offsets};
+use crate::offsets::{NextOffset, Offsets, Watermarks};
 
 /// How long one question may take. A broker that is up answers in milliseconds; a name that does not
 /// resolve or a port that is closed never does.
@@ -24,15 +27,6 @@ pub struct Cluster {
     client: BaseConsumer<Context>,
     brokers: String,
     topics: Vec<String>,
-}
-
-/// A partition's first and next offset, as the broker tells them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watermarks {
-    /// The oldest offset that is still there.
-    pub low: i64,
-    /// The offset the next record will get (with `read_committed`: the end of what is decided).
-    pub high: i64,
 }
 
 impl Cluster {
@@ -106,6 +100,32 @@ impl Cluster {
             }
         };
         Ok(Watermarks { low, high })
+    }
+
+    /// What is known of each topic by its name.
+    pub fn identities(&self) -> Result<BTreeMap<String, Identity>> {
+        topic_id::identities(&self.client, &self.topics, ANSWER_TIMEOUT)
+            .map(|identities| identities.into_iter().collect())
+            .map_err(|code| self.unreachable(KafkaError::AdminOp(code)))
+    }
+
+    /// Where each of these partitions begins and ends now, and the ids of their topics. The ids are asked
+    /// for first: whatever is read later can be held against them.
+    pub fn topics(&self, partitions: &[(String, i32)]) -> Result<BTreeMap<String, Topic>> {
+        let mut identities = self.identities()?;
+        let mut topics = BTreeMap::<String, Topic>::new();
+        for (name, partition) in partitions {
+            let marks = self.watermarks(name, *partition)?;
+            let topic = topics.entry(name.clone()).or_insert_with(|| Topic {
+                id: match identities.remove(name) {
+                    Some(Identity::Id(id)) => Some(id),
+                    Some(Identity::Untold | Identity::Gone) | None => None,
+                },
+                partitions: BTreeMap::new(),
+            });
+            topic.partitions.insert(*partition, marks);
+        }
+        Ok(topics)
     }
 
     /// The end of every given partition now.

@@ -14,6 +14,7 @@
 //!   rebalance can take a partition away in the middle of an epoch.
 //! * Where reading starts is decided once, in the table's marker; the group's offsets are written for
 //!   people to look at and never read.
+//! * An epoch is committed only if its topics still have the ids that the marker knows.
 //! * `auto.offset.reset` is `error`, always: a lost offset is a fact to report, not a reason to jump.
 //! * The cut is the position: behind the last record, and behind the transaction markers and compaction
 //!   gaps that stand between it and the partition's end.
@@ -24,10 +25,14 @@ mod consumer;
 mod discovery;
 mod queue;
 mod reader;
+mod recreation;
 mod source;
+mod topic_id;
 
-pub use cluster::{Cluster, Watermarks};
+pub use cluster::Cluster;
 pub use consumer::Consumer;
 pub use discovery::Discovery;
 pub use queue::{Event, Record};
+pub use recreation::TopicWatch;
 pub use source::{Chunk, KafkaSource, Source, SourceOptions, Start};
+pub use topic_id::Identity;

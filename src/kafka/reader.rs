@@ -9,7 +9,8 @@ use super::Discovery;
 use super::consumer::Consumer;
 use super::queue::{Event, Record};
 use super::source::{SourceOptions, Start};
-use crate::checkpoint::{Close, Cut, Report};
+use crate::checkpoint::positions::Policies;
+use crate::checkpoint::{Close, Committed, Cut, Report};
 use crate::error::{Error, Result};
 use crate::messages::Messages;
 use crate::metrics::PartitionLabels;
@@ -30,6 +31,7 @@ pub(super) struct Reader {
     pub(super) start: Start,
     topics: Arc<[Arc<str>]>,
     discovery: Arc<Discovery>,
+    policies: Policies,
     process: Arc<Process>,
     consumer: Consumer,
     worker: usize,
@@ -47,6 +49,11 @@ pub(super) struct Reader {
     told_exhausted: bool,
     told_drain: bool,
     told_full: Option<Epoch>,
+    /// A partition can't be read on. What was read of it can't be read again, perhaps, so the process ends
+    /// only after it is committed.
+    lost: Option<Error>,
+    /// The epoch that was open then.
+    lost_in: Option<Epoch>,
 }
 
 #[derive(Debug)]
@@ -82,6 +89,7 @@ impl Reader {
             topics: topics.collect(),
             start: options.start,
             discovery: options.discovery,
+            policies: options.policies,
             process,
             consumer,
             worker,
@@ -95,6 +103,8 @@ impl Reader {
             told_exhausted: false,
             told_drain: false,
             told_full: None,
+            lost: None,
+            lost_in: None,
         }
     }
 
@@ -178,6 +188,8 @@ impl Reader {
             topics,
             last,
             process,
+            policies,
+            lost,
             ..
         } = self;
         while more && chunk.len() < CHUNK_MESSAGES_MAX && chunk.byte_len() < CHUNK_BYTES_MAX {
@@ -211,7 +223,10 @@ impl Reader {
                     reason,
                 } => {
                     let place = topic.map(|topic| (topic, partition, offset));
-                    if let Some(error) = fatal(place, code, &reason) {
+                    if let Some(error) = gone(place, code, &reason, *policies) {
+                        tracing::warn!("{error}");
+                        lost.get_or_insert(error);
+                    } else if let Some(error) = fatal(place, code, &reason) {
                         process.fail(error);
                     } else {
                         tracing::warn!(?code, topic, partition, "Kafka: {reason}");
@@ -247,17 +262,27 @@ impl Reader {
             self.told_drain = true;
             news.push(Report::Drain);
         }
-        if full && self.told_full != Some(open) {
+        if self.lost.is_some() {
+            self.lost_in.get_or_insert(open);
+        }
+        if (full || self.lost.is_some()) && self.told_full != Some(open) {
             self.told_full = Some(open);
             news.push(Report::Full);
         }
         news
     }
 
-    /// Writes what is committed of this worker's partitions to the consumer group.
-    pub(super) fn committed(&self, offsets: Option<&Offsets>) {
+    /// Writes what is committed of this worker's partitions to the consumer group, and ends the process if
+    /// it was only waiting for this commit.
+    pub(super) fn committed(&mut self, committed: &Committed) {
+        if self.lost_in.is_some_and(|epoch| epoch <= committed.epoch)
+            && let Some(error) = self.lost.take()
+        {
+            self.process.fail(error);
+        }
         let mut mine = Offsets::new();
-        for (topic, partition, next) in offsets.into_iter().flat_map(Offsets::iter) {
+        let offsets = committed.offsets.iter().flat_map(Offsets::iter);
+        for (topic, partition, next) in offsets {
             if self.position_of(topic, partition).is_some() {
                 mine.set(topic, partition, next);
             }
@@ -331,32 +356,55 @@ fn find(
     }
 }
 
-/// The error to stop with, or nothing for what librdkafka mends by itself (a broker that is away).
-fn fatal(place: Option<(&str, i32, i64)>, code: RDKafkaErrorCode, reason: &str) -> Option<Error> {
-    use RDKafkaErrorCode as Code;
-    let where_ = match place {
+/// The partition or the client that an error is about.
+fn place_name(place: Option<(&str, i32, i64)>) -> String {
+    match place {
         Some((topic, partition, offset)) if offset >= 0 => {
             format!("{topic}[{partition}] at offset {offset}")
         }
         Some((topic, partition, _)) => format!("{topic}[{partition}]"),
         None => "the Kafka client".to_owned(),
-    };
-    match code {
-        Code::AutoOffsetReset | Code::OffsetOutOfRange => Some(
+    }
+}
+
+/// The error to stop with, after a commit, when the records to read next are not there any more. Whether a
+/// fresh start may go on behind them is for the policies to say.
+fn gone(
+    place: Option<(&str, i32, i64)>,
+    code: RDKafkaErrorCode,
+    reason: &str,
+    policies: Policies,
+) -> Option<Error> {
+    use RDKafkaErrorCode as Code;
+    let where_ = place_name(place);
+    let (error, borne) = match code {
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => (
             Error::diverged(format!(
                 "{where_}: the offset to read next is not in the topic any more ({reason})"
             ))
             .advice(
-                "the topic was recreated, or retention deleted records before they were read; \
-                 nothing was skipped and nothing in the table was touched. Compare the marker in \
-                 the table's properties with the topic's offsets",
+                "retention deleted records before they were read, or the topic was made anew; nothing \
+                 was skipped, and what was read is in the table. The next start says which of the two \
+                 it is, and what to do about it (on-gap, on-topic-recreated)",
             ),
+            policies.bear_lost_offsets(),
         ),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic => Some(
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => (
             Error::diverged(format!("{where_}: it does not exist any more ({reason})")).advice(
-                "the topic was deleted while it was read; what was committed is in the table",
+                "the topic was deleted while it was read; what was read is in the table",
             ),
+            policies.bear_recreation(),
         ),
+        _ => return None,
+    };
+    Some(if borne { error.restartable() } else { error })
+}
+
+/// The error to stop with at once, or nothing for what librdkafka mends by itself (a broker that is away).
+fn fatal(place: Option<(&str, i32, i64)>, code: RDKafkaErrorCode, reason: &str) -> Option<Error> {
+    use RDKafkaErrorCode as Code;
+    let where_ = place_name(place);
+    match code {
         Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed => Some(
             Error::external(format!("{where_}: Kafka refuses access ({reason})")).advice(
                 "grant READ on the topic and the group to this user; nothing was lost, the next \

@@ -22,6 +22,7 @@ use super::consumer::Consumer;
 use super::reader::{LAG_INTERVAL, Reader};
 use crate::alarm::Alarm;
 use crate::budget::{Budget, Charge};
+use crate::checkpoint::positions::Policies;
 use crate::checkpoint::{Close, Committed, Cut, Report};
 use crate::config::Kafka;
 use crate::error::Result;
@@ -61,6 +62,8 @@ pub struct SourceOptions {
     pub start: Start,
     /// The partitions to read, now and later.
     pub discovery: Arc<Discovery>,
+    /// What a start may do about offsets that are gone.
+    pub policies: Policies,
 }
 
 /// The three streams of a source.
@@ -133,7 +136,7 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
                 committed.for_each(|_, batch| {
                     for committed in batch.drain(..) {
                         budget.committed(committed.epoch);
-                        reader.committed(committed.offsets.as_ref());
+                        reader.committed(&committed);
                     }
                 });
                 if process.has_failed() || open.is_none() {

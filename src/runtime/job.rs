@@ -11,6 +11,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream, StreamVec};
 
+use super::start::policies;
 use crate::budget::Budget;
 use crate::checkpoint::coordinator::coordinator;
 use crate::checkpoint::pace::Pace;
@@ -19,7 +20,7 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::format::{Decoder, JsonDecoder};
 use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile};
-use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start};
+use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start, TopicWatch};
 use crate::operators::Batching;
 use crate::process::Process;
 use crate::time::{Epoch, Epochs};
@@ -51,6 +52,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) process: Arc<Process>,
     pub(super) discovery: Arc<Discovery>,
+    pub(super) topics: Arc<TopicWatch>,
     pub(super) start: Start,
     pub(super) sink: Sink,
 }
@@ -160,12 +162,15 @@ impl<'scope> Job<'scope> {
                 pipeline: self.shared.settings.pipeline.name.clone(),
                 start: self.shared.start.clone(),
                 discovery: Arc::clone(&self.shared.discovery),
+                policies: policies(&self.shared.settings),
             },
             self.process(),
             self.budget(),
             self.closes.clone(),
             self.committed.clone(),
         )?;
+        let unchanged = self.shared.topics.gate(self.process(), source.cuts.clone());
+        self.commits_wait_for(unchanged);
         self.cuts.borrow_mut().push(source.cuts);
         self.reports.borrow_mut().push(source.reports);
         Ok(source.messages)

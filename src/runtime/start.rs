@@ -5,6 +5,7 @@
 //! every partition's next offset stands in the table, so a crash before the first commit changes
 //! nothing, not even for a start at `latest`.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use iceberg::table::Table;
@@ -14,11 +15,11 @@ use timely::worker::Worker;
 use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
-use crate::config::{OffsetReset, Place, Settings};
+use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
+use crate::config::{Place, Settings};
 use crate::error::{Error, Result};
 use crate::iceberg::{Committer, Sink};
-use crate::kafka::{Cluster, Discovery, Start, Watermarks};
-use crate::offsets::{NextOffset, Offsets};
+use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::time::Generation;
 
@@ -88,7 +89,13 @@ impl Preparation {
         let settings = &self.settings;
         settings.require_ingest()?;
         let cluster = Arc::new(Cluster::open(&settings.kafka, &settings.pipeline.name)?);
-        let partitions = cluster.partitions()?;
+        let partitions = cluster.partitions().map_err(|error| {
+            // A topic that is being made anew is away for a moment.
+            match policies(settings).bear_recreation() {
+                true => error.restartable(),
+                false => error,
+            }
+        })?;
         let ends = self
             .bounded
             .then(|| cluster.ends(&partitions))
@@ -100,20 +107,20 @@ impl Preparation {
                 catalog,
                 table.identifier().clone(),
                 &settings.pipeline.name,
+                settings.on_rollback,
             ))?
             .with_patience(settings.checkpoint.timeout);
-        let known = observed.marker().map(|marker| &marker.next);
-        let first = first_offsets(
-            &cluster,
-            &partitions,
-            known,
-            settings.kafka.auto_offset_reset,
-        )?;
-        let resumed = known.is_some();
+        let resumed = observed.marker().is_some();
         let cluster_id = cluster.id();
-        let (committer, marker) =
-            self.process
-                .block_on(Committer::claim(observed, &first, cluster_id.as_deref()))?;
+        let mut beginning = Beginning::default();
+        let begin = |carried: Option<&Carried>| {
+            let topics = cluster.topics(&partitions)?;
+            beginning = positions::begin(carried, &topics, policies(settings))?;
+            Ok(beginning.clone())
+        };
+        let claim = Committer::claim(observed, cluster_id.as_deref(), begin);
+        let (committer, marker) = self.process.block_on(claim)?;
+        tell(&beginning);
         let start = Start {
             epoch: marker.epoch.next(),
             offsets: marker.next.clone(),
@@ -130,7 +137,7 @@ impl Preparation {
             "started"
         );
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
-        let shared = self.share(cluster, sink, start.clone());
+        let shared = self.share(cluster, sink, start.clone(), beginning.topic_ids);
         *self.slot() = Some(Arc::new(shared));
         Ok(Said::Started {
             start,
@@ -166,7 +173,8 @@ impl Preparation {
         )?);
         let OpenTable { table, .. } = self.process.block_on(table::open(&self.settings))?;
         let sink = self.sink(table, generation, None);
-        let shared = Arc::new(self.share(cluster, sink, start));
+        // The check of the topics is worker 0's.
+        let shared = Arc::new(self.share(cluster, sink, start, BTreeMap::new()));
         *slot = Some(Arc::clone(&shared));
         Ok(shared)
     }
@@ -187,8 +195,19 @@ impl Preparation {
         )
     }
 
-    fn share(&self, cluster: Arc<Cluster>, sink: Sink, start: Start) -> Shared {
+    fn share(
+        &self,
+        cluster: Arc<Cluster>,
+        sink: Sink,
+        start: Start,
+        topic_ids: BTreeMap<String, String>,
+    ) -> Shared {
         Shared {
+            topics: TopicWatch::new(
+                Arc::clone(&cluster),
+                topic_ids,
+                policies(&self.settings).bear_recreation(),
+            ),
             settings: self.settings.clone(),
             process: Arc::clone(&self.process),
             discovery: Discovery::start(
@@ -215,7 +234,7 @@ fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
         "catalog.",
         "warehouse",
         "table.",
-        "on-reject",
+        "on-",
         "checkpoint.",
     ];
     let decides = |key: &str| PREFIXES.iter().any(|prefix| key.starts_with(prefix));
@@ -226,81 +245,38 @@ fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
-/// Where reading starts in each partition that exists: the marker's offset, if it is still there.
-///
-/// | marker | partition in it | start |
-/// |---|---|---|
-/// | none | | `kafka.auto-offset-reset` |
-/// | M | yes | M's offset, which must lie within the topic |
-/// | M | no | the beginning: the partition is new |
-fn first_offsets(
-    cluster: &Cluster,
-    partitions: &[(String, i32)],
-    marker: Option<&Offsets>,
-    reset: OffsetReset,
-) -> Result<Offsets> {
-    let mut offsets = Offsets::new();
-    for (topic, partition) in partitions {
-        let marks = cluster.watermarks(topic, *partition)?;
-        let next = match (marker, marker.and_then(|m| m.get(topic, *partition))) {
-            (Some(_), Some(next)) => {
-                within(topic, *partition, next, marks)?;
-                next
-            }
-            (Some(_), None) => NextOffset(marks.low),
-            (None, _) => match reset {
-                OffsetReset::Earliest => NextOffset(marks.low),
-                OffsetReset::Latest => NextOffset(marks.high),
-            },
-        };
-        offsets.set(topic, *partition, next);
+/// What a start may do about offsets.
+pub(super) fn policies(settings: &Settings) -> Policies {
+    Policies {
+        reset: settings.kafka.auto_offset_reset,
+        on_gap: settings.on_gap,
+        on_topic_recreated: settings.on_topic_recreated,
     }
-    let gone: Vec<String> = marker
-        .into_iter()
-        .flat_map(Offsets::iter)
-        .filter(|(topic, partition, _)| {
-            partitions.iter().any(|(t, _)| t == topic)
-                && !partitions.iter().any(|(t, p)| t == topic && p == partition)
-        })
-        .map(|(topic, partition, next)| format!("{topic}[{partition}] (next offset {next})"))
-        .collect();
-    if gone.is_empty() {
-        return Ok(offsets);
-    }
-    Err(Error::diverged(format!(
-        "the table's marker knows partitions that the topic does not have: {}",
-        gone.join(", ")
-    ))
-    .advice(
-        "the topic was recreated with fewer partitions. Nothing was read and nothing in the table \
-         was touched; to load the new topic into this table, use another pipeline.name",
-    ))
 }
 
-fn within(topic: &str, partition: i32, next: NextOffset, marks: Watermarks) -> Result<()> {
-    let place = format!("{topic}[{partition}]: the table's marker continues at offset {next}");
-    if next.0 < marks.low {
-        return Err(Error::diverged(format!(
-            "{place}, but the topic begins at {}: {} offsets are gone",
-            marks.low,
-            marks.low - next.0
-        ))
-        .advice(
-            "retention deleted records before they were read (or the topic was recreated). \
-             Nothing was skipped and nothing in the table was touched; restore the records, or \
-             accept the gap by starting under another pipeline.name",
-        ));
+/// What was decided by a policy is said: nothing is skipped, or read anew, in silence.
+fn tell(beginning: &Beginning) {
+    for topic in &beginning.recreated {
+        tracing::warn!(
+            topic,
+            id = beginning.topic_ids.get(topic),
+            "the topic was made anew: it is read from its beginning (on-topic-recreated)"
+        );
     }
-    if next.0 > marks.high {
-        return Err(Error::diverged(format!(
-            "{place}, but the topic ends at {}",
-            marks.high
-        ))
-        .advice(
-            "the topic was recreated, or kafka.brokers names another cluster. Nothing was read and \
-             nothing in the table was touched; correct kafka.brokers or kafka.topic, or load the \
-             new topic under another pipeline.name",
-        ));
+    for (topic, partition, from, to) in beginning.skipped.iter() {
+        tracing::warn!(
+            topic,
+            partition,
+            from = from.0,
+            to = to.0,
+            written_down = beginning.gaps.get(topic, partition).is_some(),
+            "records were deleted before they were read: these offsets are skipped (on-gap)"
+        );
     }
-    Ok(())
+    if beginning.topic_ids.is_empty() {
+        tracing::warn!(
+            "the brokers do not tell the ids of topics: a topic that is deleted and made anew can be \
+             recognized only if it is shorter than the first"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! The outcome tables of the doc comments, row by row.
 
+use std::collections::BTreeMap;
+
 use super::super::marker::{Ranges, VERSION};
 use super::*;
 use crate::offsets::Offsets;
@@ -19,6 +21,8 @@ fn marker(id: &str, generation: u64, epoch: u64) -> Marker {
         parent: None,
         moved: Ranges::default(),
         next: Offsets::new(),
+        gaps: Ranges::default(),
+        topic_ids: BTreeMap::new(),
         cluster_id: None,
         state_snapshot: None,
         rows: 0,
@@ -35,6 +39,7 @@ fn observed(property: Option<(Marker, Whereabouts)>, lineage: Option<Marker>) ->
         table_uuid: TABLE.into(),
         property: property.map(|(marker, snapshot)| Recorded { marker, snapshot }),
         lineage,
+        retained: Vec::new(),
     }
 }
 
@@ -59,6 +64,8 @@ fn refusal_word(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Replaced { .. } => "replaced",
         Refusal::RolledBack { .. } => "rolled back",
+        Refusal::Forgotten { .. } => "forgotten",
+        Refusal::Restored { .. } => "restored",
         Refusal::Diverged { .. } => "diverged",
     }
 }
@@ -67,10 +74,12 @@ fn start_word(start: &Start) -> &'static str {
     match start {
         Start::Fresh => "fresh",
         Start::Resume(_) => "resume",
+        Start::Recover(_) => "recover",
         Start::Refuse(refusal) => refusal_word(refusal),
     }
 }
 
+use OnRollback::{Continue, Halt, Rewind};
 use Whereabouts::{Buried, Bypassed, Detached, Expired, Newest};
 
 #[test]
@@ -78,25 +87,25 @@ fn a_start_follows_its_outcome_table() {
     let m = || marker("m", 2, 5);
     let older = || Some(marker("l", 2, 4));
     let newer = || Some(marker("n", 2, 6));
+    // Halt, rewind, continue.
+    let whatever = |start| [start; 3];
+    let rolled_back = ["rolled back", "forgotten", "recover"];
     let cases = [
-        (None, None, "fresh"),
-        (None, Some(m()), "diverged"),
-        (Some((m(), Newest)), Some(m()), "resume"),
-        (Some((m(), Buried)), newer(), "diverged"),
-        (Some((m(), Detached)), older(), "rolled back"),
-        (Some((m(), Detached)), None, "rolled back"),
-        (Some((m(), Bypassed)), older(), "rolled back"),
-        (Some((m(), Bypassed)), None, "rolled back"),
-        (Some((m(), Expired)), None, "resume"),
-        (Some((m(), Expired)), newer(), "diverged"),
+        (None, None, whatever("fresh")),
+        (None, Some(m()), whatever("diverged")),
+        (Some((m(), Newest)), Some(m()), whatever("resume")),
+        (Some((m(), Buried)), newer(), whatever("diverged")),
+        (Some((m(), Detached)), older(), rolled_back),
+        (Some((m(), Detached)), None, rolled_back),
+        (Some((m(), Bypassed)), older(), rolled_back),
+        (Some((m(), Bypassed)), None, rolled_back),
+        (Some((m(), Expired)), None, whatever("resume")),
+        (Some((m(), Expired)), newer(), whatever("diverged")),
     ];
     for (property, lineage, expected) in cases {
         let observed = observed(property, lineage);
-        assert_eq!(
-            start_word(&decide_start(&observed)),
-            expected,
-            "{observed:?}"
-        );
+        let starts = [Halt, Rewind, Continue].map(|policy| decide_start(&observed, policy));
+        assert_eq!(starts.each_ref().map(start_word), expected, "{observed:?}");
     }
 }
 
@@ -105,20 +114,28 @@ fn a_start_resumes_from_the_property_which_alone_knows_every_partition() {
     let mut property = marker("m", 2, 5);
     property.next.set("t", 0, crate::offsets::NextOffset(9));
     let observed = observed(Some((property.clone(), Newest)), Some(marker("m", 2, 5)));
-    assert_eq!(decide_start(&observed), Start::Resume(Box::new(property)));
+    assert_eq!(
+        decide_start(&observed, Halt),
+        Start::Resume(Box::new(property))
+    );
 }
 
 #[test]
 fn a_start_refuses_a_marker_that_was_copied_from_another_table() {
-    let mut observed = at(marker("m", 2, 5));
-    observed.table_uuid = OTHER_TABLE.into();
-    assert_eq!(
-        decide_start(&observed),
-        Start::Refuse(Refusal::Replaced {
-            expected: TABLE.into(),
-            found: OTHER_TABLE.into()
-        })
-    );
+    let m = || marker("m", 2, 5);
+    let bypassed = observed(Some((m(), Bypassed)), None);
+    for mut observed in [at(m()), bypassed] {
+        observed.table_uuid = OTHER_TABLE.into();
+        for policy in [Halt, Rewind, Continue] {
+            assert_eq!(
+                decide_start(&observed, policy),
+                Start::Refuse(Refusal::Replaced {
+                    expected: TABLE.into(),
+                    found: OTHER_TABLE.into()
+                })
+            );
+        }
+    }
 }
 
 #[test]
@@ -126,10 +143,11 @@ fn a_claim_follows_its_outcome_table() {
     let fresh = Claim {
         id: "claim".into(),
         table_uuid: TABLE.into(),
-        carries: None,
+        from: Start::Fresh,
+        on_rollback: Halt,
     };
     let takeover = Claim {
-        carries: Some("m".into()),
+        from: decide_start(&at(marker("m", 2, 5)), Halt),
         ..fresh.clone()
     };
     let elsewhere = Claim {
@@ -162,6 +180,95 @@ fn a_claim_follows_its_outcome_table() {
     }
 }
 
+#[test]
+fn a_claim_of_a_rolled_back_table_lands_only_if_the_table_is_rolled_back_in_the_same_way() {
+    let (m, older) = (|| marker("m", 2, 5), || marker("l", 2, 4));
+    let rolled_back = || observed(Some((m(), Detached)), Some(older()));
+    let claim = Claim {
+        id: "claim".into(),
+        table_uuid: TABLE.into(),
+        from: decide_start(&rolled_back(), Continue),
+        on_rollback: Continue,
+    };
+    let cases = [
+        (rolled_back(), "append"),
+        (at(marker("claim", 3, 5)), "already committed"),
+        // Undone, in the meantime.
+        (at(m()), "outrun"),
+        // Rolled back further.
+        (observed(Some((m(), Detached)), None), "outrun"),
+        (
+            observed(Some((m(), Detached)), Some(marker("k", 2, 3))),
+            "outrun",
+        ),
+        // The property was set back as well: there is nothing to leave out any more.
+        (at(older()), "outrun"),
+        // Another start was faster, and perhaps it was rolled back as well.
+        (at(marker("rival", 3, 5)), "outrun"),
+        (
+            observed(Some((marker("rival", 3, 5), Detached)), Some(older())),
+            "outrun",
+        ),
+        // This very claim landed and was rolled back.
+        (
+            observed(Some((marker("claim", 3, 5), Detached)), Some(older())),
+            "outrun",
+        ),
+        (
+            observed(Some((m(), Buried)), Some(marker("n", 2, 6))),
+            "diverged",
+        ),
+    ];
+    for (observed, expected) in cases {
+        let decision = decide_claim(&observed, &claim);
+        assert_eq!(word(&decision), expected, "{observed:?}");
+    }
+}
+
+#[test]
+fn a_process_from_before_the_rollback_is_fenced_by_the_claim_that_recovers() {
+    // `mine` is of generation 2; the claim takes the next one after the recorded marker's.
+    let recovered = at(marker("claim", 3, 5));
+    assert_eq!(
+        decide_commit(&recovered, &mine()),
+        Decision::Fenced(Generation(3))
+    );
+}
+
+#[test]
+fn a_start_ends_what_its_policy_can_end() {
+    let m = || Box::new(marker("m", 2, 5));
+    let cases = [
+        (
+            Refusal::RolledBack {
+                recorded: m(),
+                newest: None,
+            },
+            [false, true, true],
+        ),
+        (Refusal::Restored { found: m() }, [false, true, false]),
+        (
+            Refusal::Forgotten {
+                recorded: m(),
+                newest: None,
+            },
+            [false; 3],
+        ),
+        (
+            Refusal::Replaced {
+                expected: TABLE.into(),
+                found: OTHER_TABLE.into(),
+            },
+            [false; 3],
+        ),
+        (Refusal::diverged(&observed(None, None), "x"), [false; 3]),
+    ];
+    for (refusal, expected) in cases {
+        let ends = [Halt, Rewind, Continue].map(|policy| refusal.ends_with_a_start(policy));
+        assert_eq!(ends, expected, "{refusal:?}");
+    }
+}
+
 fn mine() -> Mine {
     Mine {
         id: "mine".into(),
@@ -183,8 +290,8 @@ fn a_commit_follows_its_outcome_table() {
         (at(marker("u1", 2, 6)), "landed"),
         (at(marker("u2", 2, 7)), "landed"),
         (at(marker("takeover", 3, 5)), "fenced"),
-        (at(marker("old", 2, 4)), "rolled back"),
-        (at(marker("older", 1, 9)), "rolled back"),
+        (at(marker("old", 2, 4)), "restored"),
+        (at(marker("older", 1, 9)), "restored"),
         (at(marker("stranger", 2, 6)), "diverged"),
         (observed(None, None), "diverged"),
         (observed(None, Some(parent())), "diverged"),

@@ -20,6 +20,8 @@ fn marker() -> Marker {
         parent: Some(MarkerId::from("l")),
         moved: Ranges::between(&offsets(&[(0, 5), (1, 4)]), &next, &Offsets::new()).unwrap(),
         next,
+        gaps: Ranges::default(),
+        topic_ids: BTreeMap::new(),
         cluster_id: Some("c".into()),
         state_snapshot: None,
         rows: 4,
@@ -91,7 +93,7 @@ fn the_summary_writes_ranges_as_start_and_end() {
 #[test]
 fn unknown_fields_are_tolerated_and_a_newer_version_is_refused() {
     let json = marker().to_property().unwrap();
-    let extended = json.replacen('{', r#"{"topic-ids":{"t":"x"},"#, 1);
+    let extended = json.replacen('{', r#"{"colour":{"t":"x"},"#, 1);
     assert!(Marker::parse(&extended, "test").is_ok());
 
     let newer = json.replacen(r#""version":1"#, r#""version":2"#, 1);

@@ -25,6 +25,9 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         s3,
         table,
         on_reject: _,
+        on_rollback: _,
+        on_topic_recreated: _,
+        on_gap: _,
         batch,
         target_file_size: _,
         row_group_size: _,
@@ -39,6 +42,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
     } = settings;
     [
         vec!["parallelism", "warehouse", "on-reject"],
+        vec!["on-rollback", "on-topic-recreated", "on-gap"],
         vec!["target-file-size", "row-group-size"],
         all!(pipeline => Pipeline { name: "pipeline.name" }),
         all!(kafka => Kafka {
@@ -286,6 +290,9 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.table.database, ["default"]);
     assert!(s.table.provenance && s.table.create);
     assert_eq!(s.on_reject, OnReject::Halt);
+    assert_eq!(s.on_rollback, OnRollback::Halt);
+    assert_eq!(s.on_topic_recreated, OnTopicRecreated::Halt);
+    assert_eq!(s.on_gap, OnGap::Halt);
     assert_eq!(s.batch.size, 8192);
     assert_eq!(s.batch.timeout.as_secs(), 10);
     assert_eq!(s.target_file_size, 256 << 20);

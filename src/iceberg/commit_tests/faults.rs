@@ -7,7 +7,8 @@ use iceberg::Catalog;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 
 use super::faulty::{Faulty, Swap};
-use crate::checkpoint::decisions::Claim;
+use crate::checkpoint::decisions::{Claim, Start};
+use crate::config::OnRollback;
 use crate::error::Kind;
 use crate::iceberg::guard::{GuardedCatalog, Intent};
 use crate::iceberg::testing::*;
@@ -423,7 +424,8 @@ async fn a_swap_without_a_permit_is_refused_by_the_guard() {
     let claim = Claim {
         id: "claim".into(),
         table_uuid: "another table".into(),
-        carries: None,
+        from: Start::Fresh,
+        on_rollback: OnRollback::Halt,
     };
     let guard = GuardedCatalog::new(
         world.catalog.clone(),

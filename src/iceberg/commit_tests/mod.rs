@@ -6,4 +6,5 @@
 mod faults;
 mod faulty;
 mod outside;
+mod rollbacks;
 mod starts;

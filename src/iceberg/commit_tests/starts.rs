@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::faulty::{Faulty, Swap};
+use crate::config::OnRollback;
 use crate::error::Kind;
 use crate::iceberg::testing::*;
 use crate::iceberg::{CommitFailure, Committer, Staged};
@@ -13,7 +14,7 @@ async fn a_fresh_start_records_where_it_begins_in_an_empty_snapshot() {
     let world = World::new().await;
     let observation = world.observe().await.unwrap();
     assert!(observation.marker().is_none());
-    let (_, marker) = Committer::claim(observation, &offsets(42), Some("cluster"))
+    let (_, marker) = Committer::claim(observation, Some("cluster"), at(42))
         .await
         .unwrap();
     assert_eq!(marker.rank(), (Generation(1), Epoch(0)));
@@ -100,10 +101,9 @@ async fn of_two_starts_that_saw_the_same_table_each_gets_a_generation_of_its_own
     let world = World::new().await;
     let one = world.observe().await.unwrap();
     let two = world.observe().await.unwrap();
-    let first = offsets(0);
     let (one, two) = tokio::join!(
-        Committer::claim(one, &first, None),
-        Committer::claim(two, &first, None)
+        Committer::claim(one, None, at(0)),
+        Committer::claim(two, None, at(0))
     );
     let mut claimed = [one.unwrap(), two.unwrap()];
     claimed.sort_by_key(|(_, marker)| marker.generation);
@@ -125,9 +125,7 @@ async fn a_start_that_was_overtaken_by_a_commit_goes_on_from_that_commit() {
     let mut old = world.start().await;
     let observation = world.observe().await.unwrap();
     old.commit(world.staged(1, 0, 10).await).await.unwrap();
-    let (_, marker) = Committer::claim(observation, &offsets(0), None)
-        .await
-        .unwrap();
+    let (_, marker) = Committer::claim(observation, None, at(0)).await.unwrap();
     assert_eq!(marker.next, offsets(10), "its rows are not read again");
     assert_eq!(marker.rank(), (Generation(2), Epoch(1)));
 }
@@ -148,7 +146,9 @@ async fn partitions_that_the_marker_does_not_know_begin_where_the_start_says() {
     let mut first = offsets(99);
     first.set("t", 1, crate::offsets::NextOffset(7));
     let observation = world.observe().await.unwrap();
-    let (_, marker) = Committer::claim(observation, &first, None).await.unwrap();
+    let (_, marker) = Committer::claim(observation, None, at_offsets(first))
+        .await
+        .unwrap();
     let mut expected = offsets(0);
     expected.set("t", 1, crate::offsets::NextOffset(7));
     assert_eq!(marker.next, expected);
@@ -158,11 +158,11 @@ async fn partitions_that_the_marker_does_not_know_begin_where_the_start_says() {
 async fn offsets_of_another_kafka_cluster_are_not_resumed_from() {
     let world = World::new().await;
     let observation = world.observe().await.unwrap();
-    Committer::claim(observation, &offsets(0), Some("one"))
+    Committer::claim(observation, Some("one"), at(0))
         .await
         .unwrap();
     let observation = world.observe().await.unwrap();
-    let error = Committer::claim(observation, &offsets(0), Some("two"))
+    let error = Committer::claim(observation, Some("two"), at(0))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), Kind::Diverged);
@@ -173,10 +173,15 @@ async fn offsets_of_another_kafka_cluster_are_not_resumed_from() {
 async fn pipelines_of_other_names_share_a_table_without_disturbing_each_other() {
     let world = World::new().await;
     let mut ours = world.start().await;
-    let other = Committer::observe(Arc::clone(&world.catalog), world.ident.clone(), "other")
-        .await
-        .unwrap();
-    let (mut theirs, marker) = Committer::claim(other, &offsets(0), None).await.unwrap();
+    let other = Committer::observe(
+        Arc::clone(&world.catalog),
+        world.ident.clone(),
+        "other",
+        OnRollback::Halt,
+    )
+    .await
+    .unwrap();
+    let (mut theirs, marker) = Committer::claim(other, None, at(0)).await.unwrap();
     assert_eq!(marker.generation, Generation(1));
     ours.commit(world.staged(1, 0, 10).await).await.unwrap();
     theirs.commit(world.staged(1, 10, 20).await).await.unwrap();

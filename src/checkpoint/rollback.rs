@@ -1,0 +1,185 @@
+//! How a pipeline goes on in a table that was rolled back.
+//!
+//! A rollback takes rows away, and with them their snapshots out of the lineage, but not the marker in
+//! the table property. What the rolled-back commits had read stands in the summaries of their snapshots
+//! as ranges, so the position at the marker that the table stands at now can be found in two ways:
+//!
+//! ```text
+//!   lineage:   ◀── m3 ◀── N                     N: the newest marker in the lineage
+//!                          ╲
+//!   detached:               ◀── m5 ◀── R        R: the recorded marker, which knows every offset
+//!
+//!   backwards: R's offsets, each range of R and m5 undone      (their snapshots must be retained)
+//!   forwards:  the ends of all ranges from the first marker to N   (all of those must be)
+//! ```
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::decisions::{Refusal, Start};
+use super::marker::{Marker, MarkerId, Ranges};
+use crate::config::OnRollback;
+use crate::offsets::{NextOffset, Offsets};
+
+#[cfg(test)]
+mod tests;
+
+/// How to go on in a rolled-back table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The marker whose rows are gone: generation and epoch go on from it, so that every process that
+    /// wrote before the rollback is fenced.
+    pub recorded: Marker,
+    /// The marker that the table stands at: the next one follows it.
+    pub newest: Option<Marker>,
+    /// Where reading goes on.
+    pub next: Offsets,
+    /// The topics that these offsets belong to.
+    pub topic_ids: BTreeMap<String, String>,
+    /// What stays out of the table from now on, as far as it can be known.
+    pub left_out: Ranges,
+    /// The state snapshot that belongs to these offsets.
+    pub state_snapshot: Option<String>,
+}
+
+/// Applies the policy.
+///
+/// | `on-rollback` | position at the newest marker | start |
+/// |---|---|---|
+/// | halt | | refuse: rolled back |
+/// | rewind | known | recover from there |
+/// | rewind | not known | refuse: forgotten |
+/// | continue | known | recover from the recorded marker; left out is what lies between |
+/// | continue | not known | recover from the recorded marker |
+pub(super) fn recover(
+    retained: &[Marker],
+    recorded: Box<Marker>,
+    newest: Option<Box<Marker>>,
+    policy: OnRollback,
+) -> Start {
+    let position = match policy {
+        OnRollback::Halt => return Start::Refuse(Refusal::RolledBack { recorded, newest }),
+        OnRollback::Rewind | OnRollback::Continue => {
+            Position::at_newest(retained, &recorded, newest.as_deref())
+        }
+    };
+    let recovery = match (policy, position) {
+        (OnRollback::Continue, position) => Recovery {
+            next: recorded.next.clone(),
+            topic_ids: recorded.topic_ids.clone(),
+            left_out: position.map_or_else(Ranges::default, |from| from.until(&recorded)),
+            state_snapshot: recorded.state_snapshot.clone(),
+            newest: newest.map(|marker| *marker),
+            recorded: *recorded,
+        },
+        (_, Some(position)) => Recovery {
+            next: position.next,
+            topic_ids: position.topic_ids,
+            left_out: Ranges::default(),
+            state_snapshot: newest.as_ref().and_then(|m| m.state_snapshot.clone()),
+            newest: newest.map(|marker| *marker),
+            recorded: *recorded,
+        },
+        (_, None) => return Start::Refuse(Refusal::Forgotten { recorded, newest }),
+    };
+    Start::Recover(Box::new(recovery))
+}
+
+/// Where a pipeline stood at a marker that is no longer the recorded one.
+struct Position {
+    next: Offsets,
+    topic_ids: BTreeMap<String, String>,
+}
+
+impl Position {
+    fn at_newest(retained: &[Marker], recorded: &Marker, newest: Option<&Marker>) -> Option<Self> {
+        let retained: HashMap<_, _> = retained.iter().map(|m| (&m.id, m)).collect();
+        let newest_id = newest.map(|marker| &marker.id);
+        if let Some(undone) = chain(&retained, &recorded.id, newest_id) {
+            let first = newest.or(undone.last().copied());
+            return Some(Self {
+                next: undo(&recorded.next, &undone),
+                topic_ids: first.map(|m| m.topic_ids.clone()).unwrap_or_default(),
+            });
+        }
+        let newest = newest?;
+        let whole = chain(&retained, &newest.id, None)?;
+        Some(Self {
+            next: redo(&recorded.next, &whole, newest),
+            topic_ids: newest.topic_ids.clone(),
+        })
+    }
+
+    /// What was read from here to `recorded`, of topics that are the same at both.
+    fn until(&self, recorded: &Marker) -> Ranges {
+        let mut ranges = Ranges::default();
+        for (topic, partition, end) in recorded.next.iter() {
+            if let Some(start) = self.next.get(topic, partition)
+                && start < end
+                && same_topic(&self.topic_ids, &recorded.topic_ids, topic)
+            {
+                ranges.insert(topic, partition, (start, end));
+            }
+        }
+        ranges
+    }
+}
+
+/// The markers from `from` back to `to`, which is not among them, newest first; none if one between them
+/// is not retained, or `to` is not behind `from`.
+fn chain<'a>(
+    retained: &HashMap<&MarkerId, &'a Marker>,
+    from: &MarkerId,
+    to: Option<&MarkerId>,
+) -> Option<Vec<&'a Marker>> {
+    let mut chain = Vec::new();
+    let mut next = Some(from);
+    while next != to {
+        let marker = *retained.get(next?)?;
+        // Only damaged metadata makes a chain of parents a circle.
+        if chain.len() == retained.len() {
+            return None;
+        }
+        chain.push(marker);
+        next = marker.parent.as_ref();
+    }
+    Some(chain)
+}
+
+/// Each partition that `undone` had moved is back where it stood before. Where a commit had accepted a
+/// gap it is back before the gap: whether it can be accepted again is asked again.
+fn undo(recorded: &Offsets, undone: &[&Marker]) -> Offsets {
+    let mut next = recorded.clone();
+    for marker in undone {
+        for ranges in [&marker.moved, &marker.gaps] {
+            for (topic, partition, start, _) in ranges.iter() {
+                next.set(topic, partition, start);
+            }
+        }
+    }
+    next
+}
+
+/// The ends that `whole`, a history from its first marker on, had reached. A partition that came later is
+/// read from offset 0: if it did not begin there, a gap is what the start finds.
+fn redo(recorded: &Offsets, whole: &[&Marker], newest: &Marker) -> Offsets {
+    let mut next = Offsets::new();
+    for (topic, partition, _) in recorded.iter() {
+        next.set(topic, partition, NextOffset(0));
+    }
+    for marker in whole.iter().rev() {
+        for (topic, partition, _, end) in marker.moved.iter() {
+            if same_topic(&marker.topic_ids, &newest.topic_ids, topic) {
+                next.set(topic, partition, end);
+            }
+        }
+    }
+    next
+}
+
+/// False only if both ids are known and differ.
+fn same_topic(a: &BTreeMap<String, String>, b: &BTreeMap<String, String>, topic: &str) -> bool {
+    match (a.get(topic), b.get(topic)) {
+        (Some(a), Some(b)) => a == b,
+        _ => true,
+    }
+}
