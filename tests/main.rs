@@ -10,6 +10,7 @@ mod harness;
 mod ingest;
 mod kafka;
 mod outages;
+mod policies;
 mod restart;
 mod settings;
 mod values;

@@ -1,5 +1,6 @@
 //! A pipeline: a topic, a table and a folder, which outlive the processes that run it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -181,6 +182,20 @@ impl Pipeline {
             "change": change,
         });
         let _: serde_json::Value = run_script("change_table.py", &request);
+    }
+
+    /// The markers in the summaries of the retained snapshots, oldest first.
+    pub fn markers(&self) -> Vec<serde_json::Value> {
+        let request = serde_json::json!({
+            "catalog": self.reader_properties(),
+            "table": self.table_name(),
+        });
+        let summaries: Vec<BTreeMap<String, String>> = run_script("summaries.py", &request);
+        let key = format!("calve.marker.{}", self.group);
+        let markers = summaries.iter().filter_map(|summary| summary.get(&key));
+        markers
+            .map(|json| serde_json::from_str(json).expect("a marker is JSON"))
+            .collect()
     }
 
     /// Makes the table before calve does: `[name, type, required]` for each column.

@@ -5,6 +5,8 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"recreate": true}       drops the table and makes it again, empty
   {"drop": true}           drops it
   {"set": {key: value}}    sets table properties
+  {"roll_back": n}         makes main the snapshot n commits with rows before the current one
+  {"expire": true}         removes the snapshots that main does not lead to
 """
 
 import json
@@ -14,6 +16,7 @@ import time
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table.snapshots import ancestors_of
 
 import canonical
 
@@ -30,6 +33,16 @@ while True:
         elif "set" in change:
             with table.transaction() as transaction:
                 transaction.set_properties(change["set"])
+        elif "roll_back" in change:
+            snapshot, left = table.current_snapshot(), change["roll_back"]
+            while left > 0:
+                left -= int(snapshot.summary.additional_properties.get("added-records", 0)) > 0
+                snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
+            table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
+        elif "expire" in change:
+            lineage = {snapshot.snapshot_id for snapshot in ancestors_of(table.current_snapshot(), table.metadata)}
+            cut_off = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in lineage]
+            table.maintenance.expire_snapshots().by_ids(cut_off).commit()
         else:
             schema = table.schema()
             catalog.drop_table(request["table"])

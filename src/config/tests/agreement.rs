@@ -179,7 +179,10 @@ fn every_value_in_the_defaults_is_right_and_moves_its_own_field() {
             "checkpoint.tolerable-failed-checkpoints",
             "kafka.auto-offset-reset",
             "log.format",
+            "on-gap",
             "on-reject",
+            "on-rollback",
+            "on-topic-recreated",
             "s3.path-style-access",
             "state.backend",
         ];
