@@ -4,6 +4,7 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"append": [rows]}       appends rows (columns that are not named are null)
   {"recreate": true}       drops the table and makes it again, empty
   {"drop": true}           drops it
+  {"purge": true}          drops it and deletes its folder, with the files that no snapshot names
   {"set": {key: value}}    sets table properties
 """
 
@@ -16,6 +17,17 @@ from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
 
 import canonical
+
+
+def delete_folder(table):
+    scheme, netloc, path = table.io.parse_location(table.location())
+    storage = table.io.fs_by_scheme(scheme, netloc)
+    try:
+        storage.delete_dir(path)
+    except OSError:
+        # Some S3 servers refuse to delete the object of a folder together with those in it: now it is empty.
+        storage.delete_dir(path)
+
 
 request = json.loads(sys.argv[1])
 catalog = load_catalog("default", **request["catalog"])
@@ -35,6 +47,8 @@ while True:
             catalog.drop_table(request["table"])
             if "recreate" in change:
                 catalog.create_table(request["table"], schema)
+            if "purge" in change:
+                delete_folder(table)
         break
     except CommitFailedException:
         # The other writer was faster; pyiceberg does not try again by itself.
