@@ -20,6 +20,7 @@ mod plan;
 mod round;
 
 use std::env;
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -46,7 +47,12 @@ fn campaign(kills: u64, seed: u64) -> Outcome {
             }
             let planned = KILLS_PER_ROUND.min(kills - number * KILLS_PER_ROUND);
             let seed = seed.wrapping_add(number);
-            let outcome = Round::play(seed, &plan::lives(seed, planned), Guard::On);
+            let play = || Round::play(seed, &plan::lives(seed, planned), Guard::On);
+            // A check of the harness that failed in one round shall not swallow the table of all.
+            let outcome = catch_unwind(play).unwrap_or_else(|_| Outcome {
+                complaints: vec![format!("the round with seed {seed} panicked, see above")],
+                ..Outcome::default()
+            });
             outcome.print(&seed.to_string());
             total.lock().expect("no panic").add(outcome);
         }
@@ -57,7 +63,7 @@ fn campaign(kills: u64, seed: u64) -> Outcome {
     thread::scope(|scope| (0..LANES).for_each(|_| drop(scope.spawn(lane))));
     let total = total.into_inner().expect("no panic");
     total.print("total");
-    total.print_recovery();
+    total.print_details();
     println!(
         "{:.1} kills a minute",
         total.kills as f64 * 60.0 / begin.elapsed().as_secs_f64()
@@ -81,8 +87,11 @@ fn kills_at_any_moment_lose_nothing_and_double_nothing() {
     let total = campaign(kills, seed);
     total.expect_faultless();
     assert!(total.kills >= kills, "{} of {kills} kills", total.kills);
-    // A campaign whose processes never get to work proves nothing.
-    assert!(total.first_commits.len() as u64 > kills / 10);
+    // A campaign whose processes never get to work, or never come to the points, proves nothing.
+    if kills >= 100 {
+        assert!(total.first_commits.len() as u64 > kills / 10);
+        assert_eq!(total.at_points.len(), plan::POINTS.len(), "{total:?}");
+    }
 }
 
 #[test]

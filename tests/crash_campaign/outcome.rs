@@ -1,5 +1,6 @@
 //! What a round, or a campaign, came to, and how it is printed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The figures of a round, or their sums.
@@ -7,6 +8,8 @@ use std::time::Duration;
 pub struct Outcome {
     /// Processes that were ended by SIGKILL.
     pub kills: u64,
+    /// How many of them died at each point of the program.
+    pub at_points: BTreeMap<&'static str, u64>,
     /// Processes that were started after the first one.
     pub restarts: u64,
     /// Processes that ended because a newer one had taken over.
@@ -29,6 +32,9 @@ impl Outcome {
     /// Adds another round's.
     pub fn add(&mut self, other: Outcome) {
         self.kills += other.kills;
+        for (point, kills) in other.at_points {
+            *self.at_points.entry(point).or_default() += kills;
+        }
         self.restarts += other.restarts;
         self.fenced += other.fenced;
         self.records += other.records;
@@ -65,7 +71,14 @@ impl Outcome {
         );
     }
 
-    pub fn print_recovery(&self) {
+    /// Where the kills fell, and how soon the next process worked.
+    pub fn print_details(&self) {
+        let at_points = self.at_points.iter();
+        let at_points: Vec<_> = at_points.map(|(point, n)| format!("{n} {point}")).collect();
+        println!(
+            "kills at points of the program: {}; others at any moment",
+            at_points.join(", ")
+        );
         for (what, times) in [
             ("first record read", &self.first_records),
             ("first commit proved", &self.first_commits),

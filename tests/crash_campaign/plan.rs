@@ -3,7 +3,7 @@
 use crate::support::Random;
 
 /// The points of `src/failpoint.rs` at which a process can die or be stopped.
-const POINTS: [&str; 7] = [
+pub const POINTS: [&str; 7] = [
     "write",
     "staged",
     "commit",
@@ -44,14 +44,16 @@ pub enum Act {
     TwoAtOnce { workers: u64, then_ms: u64 },
 }
 
-/// The lives of a round, with a zombie and two starts at once among them if there are enough.
+/// The lives of a round: each kind has its share, everything else is random.
 pub fn lives(seed: u64, count: u64) -> Vec<Life> {
     let mut random = Random::new(seed);
-    let mut lives: Vec<Life> = (0..count).map(|_| any(&mut random)).collect();
-    if let [.., first, second] = &mut lives[..] {
-        first.act = zombie(&mut random);
-        second.act = two_at_once(&mut random);
-    }
+    let mut lives: Vec<Life> = (0..count)
+        .map(|n| Life {
+            workers: random.between(1, 6),
+            interval_ms: random.between(50, 500),
+            act: act(n, &mut random),
+        })
+        .collect();
     // Fisher and Yates.
     for last in (1..lives.len()).rev() {
         lives.swap(last, random.below(last as u64 + 1) as usize);
@@ -59,41 +61,28 @@ pub fn lives(seed: u64, count: u64) -> Vec<Life> {
     lives
 }
 
-fn any(random: &mut Random) -> Life {
-    let act = match random.below(100) {
-        0..45 => Act::Kill {
-            after_ms: random.between(0, 1_800),
+fn act(n: u64, random: &mut Random) -> Act {
+    match n % 25 {
+        0..10 => Act::Kill {
+            after_ms: random.between(0, 1_200),
         },
-        45..85 => Act::Die {
-            point: random.pick(&POINTS),
+        10..20 => Act::Die {
+            point: POINTS[n as usize % POINTS.len()],
             passes: random.below(5),
         },
-        85..93 => Act::LoseAnswer {
+        20 | 21 => Act::LoseAnswer {
             passes: random.below(4),
-            after_ms: random.between(500, 2_500),
+            after_ms: random.between(200, 1_500),
         },
-        93..97 => zombie(random),
-        _ => two_at_once(random),
-    };
-    Life {
-        workers: random.between(1, 6),
-        interval_ms: random.between(50, 500),
-        act,
-    }
-}
-
-fn zombie(random: &mut Random) -> Act {
-    Act::Zombie {
-        point: random.pick(&POINTS),
-        passes: random.below(3),
-        workers: random.between(1, 6),
-        then_ms: random.between(0, 1_000),
-    }
-}
-
-fn two_at_once(random: &mut Random) -> Act {
-    Act::TwoAtOnce {
-        workers: random.between(1, 6),
-        then_ms: random.between(0, 1_000),
+        22 | 23 => Act::Zombie {
+            point: random.pick(&POINTS),
+            passes: random.below(3),
+            workers: random.between(1, 6),
+            then_ms: random.between(0, 1_000),
+        },
+        _ => Act::TwoAtOnce {
+            workers: random.between(1, 6),
+            then_ms: random.between(0, 1_000),
+        },
     }
 }

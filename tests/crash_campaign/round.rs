@@ -105,6 +105,9 @@ impl Round {
                 let at = format!("{point}={passes}*off->return(kill)");
                 let mut process = self.start(life, life.workers, &at);
                 self.watch(&mut process, LIFE_MAX, |_| false);
+                if !process.is_running() {
+                    *self.outcome.at_points.entry(point).or_default() += 1;
+                }
                 self.end(process.kill(), None);
             }
             Act::LoseAnswer { passes, after_ms } => {

@@ -125,17 +125,21 @@ pub(super) fn run(directory: &Path, dataflow: &str) -> Result<()> {
         ),
     );
     thread::sleep(KILLED_AFTER.saturating_sub(committed.elapsed()));
-    let pid = calve.pid();
+    let (pid, waited) = (calve.pid(), committed.elapsed());
     let status = calve.kill()?;
     time.tell(
         "kill -9",
-        format!("pid {pid} ends in mid-interval: {status}"),
+        format!(
+            "pid {pid}, {:.1} s after checkpoint {}: {status}",
+            waited.as_secs_f64(),
+            first.epoch
+        ),
     );
     let crashed = facts()?;
     time.tell(
         "table",
         format!(
-            "snapshot {} as before: {} rows, next offset {}",
+            "still snapshot {}: {} rows, next offset {}",
             crashed.snapshot, crashed.rows, crashed.next
         ),
     );
@@ -150,10 +154,10 @@ pub(super) fn run(directory: &Path, dataflow: &str) -> Result<()> {
     time.tell(
         "calve",
         format!(
-            "pid {} is generation {} of the pipeline and resumes at offset {}",
+            "pid {} resumes at offset {}, as generation {} of the pipeline",
             calve.pid(),
-            started["generation"],
-            resumed.next
+            resumed.next,
+            started["generation"]
         ),
     );
     expect(resumed.next == half, "it resumes elsewhere")?;
@@ -179,7 +183,8 @@ pub(super) fn run(directory: &Path, dataflow: &str) -> Result<()> {
 /// The duplicate query, and how to ask it elsewhere.
 fn report(count: &Count, facts: &Facts, directory: &Path) -> Result<()> {
     let duplicates = count.duplicates();
-    println!("\n{QUERY}\n  → {} rows", duplicates.len());
+    println!("\nThe duplicate query, asked of the table as it is now:");
+    println!("  {QUERY}\n  → {} rows", duplicates.len());
     for (id, times) in duplicates.iter().take(DUPLICATES_SHOWN) {
         println!("    {id}: {times}");
     }
@@ -215,11 +220,15 @@ fn report(count: &Count, facts: &Facts, directory: &Path) -> Result<()> {
 
 impl Display for Facts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "snapshot {}: ", self.snapshot)?;
+        write!(
+            f,
+            "checkpoint {} is snapshot {}: ",
+            self.epoch, self.snapshot
+        )?;
         if let Some((start, end)) = self.covers {
             write!(f, "offsets {start}–{}, ", end - 1)?;
         }
-        write!(f, "{} new rows, {} in all", self.added, self.rows)
+        write!(f, "{} new rows of {}", self.added, self.rows)
     }
 }
 

@@ -13,10 +13,13 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::iceberg::{Committer, names};
 use crate::runtime::table::{self, OpenTable};
+use crate::time::Epoch;
 
 /// Where the table stands, by its current snapshot and the marker in it.
 pub(super) struct Facts {
     pub(super) table: Table,
+    /// The checkpoint of the current snapshot's marker.
+    pub(super) epoch: Epoch,
     /// The current snapshot.
     pub(super) snapshot: i64,
     /// Rows in it.
@@ -44,6 +47,7 @@ impl Facts {
             .ok_or_else(missing)?;
         let moved = Marker::parse(recorded, "the current snapshot")?.moved;
         Ok(Self {
+            epoch: marker.epoch,
             snapshot: snapshot.snapshot_id(),
             rows: count("total-records").unwrap_or_default(),
             added: count("added-records").unwrap_or_default(),
