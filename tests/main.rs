@@ -5,6 +5,8 @@ mod support;
 
 mod bad_input;
 mod catalogs;
+mod crash_campaign;
+mod demo;
 mod fencing;
 mod harness;
 mod ingest;

@@ -1,7 +1,9 @@
 //! calve as a process: the binary under test, run as a user runs it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -18,6 +20,7 @@ pub struct Calve {
     dir: PathBuf,
     /// What a shell does before it becomes calve.
     prelude: Option<String>,
+    quiet: bool,
 }
 
 impl Calve {
@@ -28,7 +31,14 @@ impl Calve {
             env: BTreeMap::new(),
             dir: dir.into(),
             prelude: None,
+            quiet: false,
         }
+    }
+
+    /// Its output is not printed: for tests that run hundreds of processes, and show what matters.
+    pub fn quiet(mut self) -> Calve {
+        self.quiet = true;
+        self
     }
 
     pub fn arg(mut self, arg: &str) -> Calve {
@@ -105,13 +115,16 @@ impl Calve {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("calve starts");
-        println!("calve {} (pid {})", self.args.join(" "), process.id());
+        if !self.quiet {
+            println!("calve {} (pid {})", self.args.join(" "), process.id());
+        }
         let stdout = capture(process.stdout.take().expect("a pipe"));
         let stderr = capture(process.stderr.take().expect("a pipe"));
         Running {
             process,
             stdout,
             stderr,
+            quiet: self.quiet,
         }
     }
 
@@ -159,9 +172,14 @@ pub struct Running {
     process: Child,
     stdout: Capture,
     stderr: Capture,
+    quiet: bool,
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Both outputs, until now.
     pub fn output(&self) -> String {
         self.stdout.so_far() + &self.stderr.so_far()
@@ -169,6 +187,35 @@ impl Running {
 
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// True while it is stopped by SIGSTOP.
+    pub fn is_stopped(&self) -> bool {
+        // `pid (name) state …`; the name has no parenthesis.
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        status.is_ok_and(|text| text.contains(") T "))
+    }
+
+    /// Figures of its metrics endpoint (`PROMETHEUS_PORT=0` opens one), unless it is not there yet or
+    /// does not answer at once.
+    pub fn figures<const N: usize>(&self, names: [&str; N]) -> Option<[u64; N]> {
+        let output = self.output();
+        let (_, rest) = output.split_once("metrics at http://")?;
+        let (address, _) = rest.split_once("/metrics")?;
+        let patience = Some(Duration::from_millis(500));
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(patience).ok()?;
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let figure = |name: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        };
+        let found: Vec<u64> = names.iter().map_while(|name| figure(name)).collect();
+        found.try_into().ok()
     }
 
     /// Asks it to drain and end.
@@ -212,12 +259,15 @@ impl Running {
         let empty = || capture(std::io::empty());
         let stdout = std::mem::replace(&mut self.stdout, empty()).all();
         let stderr = std::mem::replace(&mut self.stderr, empty()).all();
-        println!(
-            "calve (pid {}): {status}\n{stdout}{stderr}",
-            self.process.id()
-        );
+        if !self.quiet {
+            println!(
+                "calve (pid {}): {status}\n{stdout}{stderr}",
+                self.process.id()
+            );
+        }
         let finished = Finished {
             code: status.code(),
+            signal: status.signal(),
             stdout,
             stderr,
         };
@@ -245,6 +295,8 @@ impl Drop for Running {
 pub struct Finished {
     /// The exit code; none after a signal.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }

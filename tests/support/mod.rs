@@ -22,6 +22,7 @@ mod kafka;
 mod pipeline;
 mod producer;
 mod proxy;
+mod random;
 mod services;
 mod verify;
 
@@ -29,11 +30,12 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use calve::{Calve, Finished};
+pub use calve::{Calve, Finished, Running};
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
 pub use proxy::{Action, Proxy, Request};
+pub use random::Random;
 pub use services::Services;
 pub use verify::{Table, run_script};
 

@@ -4,6 +4,7 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"append": [rows]}       appends rows (columns that are not named are null)
   {"recreate": true}       drops the table and makes it again, empty
   {"drop": true}           drops it
+  {"purge": true}          drops it and deletes its folder, with the files that no snapshot names
   {"set": {key: value}}    sets table properties
   {"roll_back": n}         makes main the snapshot n commits with rows before the current one
   {"expire": true}         removes the snapshots that main does not lead to
@@ -14,11 +15,24 @@ import sys
 import time
 
 import pyarrow as pa
+from pyarrow.fs import FileType
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table.snapshots import ancestors_of
 
 import canonical
+
+
+def delete_folder(table):
+    scheme, netloc, path = table.io.parse_location(table.location())
+    storage = table.io.fs_by_scheme(scheme, netloc)
+    try:
+        storage.delete_dir(path)
+    except OSError:
+        # Some S3 servers complain about the object of a folder that is deleted with its files; it goes with them.
+        if storage.get_file_info(path).type != FileType.NotFound:
+            raise
+
 
 request = json.loads(sys.argv[1])
 catalog = load_catalog("default", **request["catalog"])
@@ -48,6 +62,8 @@ while True:
             catalog.drop_table(request["table"])
             if "recreate" in change:
                 catalog.create_table(request["table"], schema)
+            if "purge" in change:
+                delete_folder(table)
         break
     except CommitFailedException:
         # The other writer was faster; pyiceberg does not try again by itself.
