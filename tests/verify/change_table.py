@@ -8,6 +8,10 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"set": {key: value}}    sets table properties
   {"roll_back": n}         makes main the snapshot n commits with rows before the current one
   {"expire": true}         removes the snapshots that main does not lead to
+  {"keep": n}              removes all snapshots but the newest n
+  {"copy": filter}         appends a copy of the rows that match
+  {"delete": filter}       deletes the rows that match
+  {"rewrite": true}        replaces all data files by new ones with the same rows, as a compaction does
 """
 
 import json
@@ -57,6 +61,17 @@ while True:
             lineage = {snapshot.snapshot_id for snapshot in ancestors_of(table.current_snapshot(), table.metadata)}
             cut_off = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in lineage]
             table.maintenance.expire_snapshots().by_ids(cut_off).commit()
+        elif "keep" in change:
+            newest = sorted(table.snapshots(), key=lambda s: s.sequence_number)[-change["keep"] :]
+            kept = {snapshot.snapshot_id for snapshot in newest}
+            old = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in kept]
+            table.maintenance.expire_snapshots().by_ids(old).commit()
+        elif "copy" in change:
+            table.append(table.scan(row_filter=change["copy"]).to_arrow())
+        elif "delete" in change:
+            table.delete(change["delete"])
+        elif "rewrite" in change:
+            table.overwrite(table.scan().to_arrow())
         else:
             schema = table.schema()
             catalog.drop_table(request["table"])
