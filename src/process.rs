@@ -9,7 +9,7 @@
 //! keeps the *first* error and wakes every worker, and each leaves its loop by itself.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::time::Generation;
 
 /// Shared by the workers, the signal handler and the async tasks of one process.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Process {
     over: watch::Sender<bool>,
     workers: Mutex<Vec<Thread>>,
     drain: Arc<Drain>,
+    /// The newest generation that this process has tried to claim; 0 is none.
+    claimed: Arc<AtomicU64>,
     runtime: Handle,
     metrics: Metrics,
 }
@@ -46,7 +49,17 @@ struct Drain {
 impl Process {
     /// A process that has not failed and does not drain.
     pub fn new(runtime: Handle) -> Self {
-        Self::with(runtime, Metrics::default(), Arc::default())
+        Self {
+            failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            started: OnceLock::new(),
+            over: watch::Sender::new(false),
+            workers: Mutex::new(Vec::new()),
+            drain: Arc::default(),
+            claimed: Arc::default(),
+            runtime,
+            metrics: Metrics::default(),
+        }
     }
 
     /// The same process for the next start of its dataflow: not failed, without workers. Whoever holds
@@ -54,20 +67,11 @@ impl Process {
     #[must_use]
     pub fn restarted(&self) -> Self {
         lock(&self.drain.listeners).clear();
-        let (metrics, drain) = (self.metrics.clone(), Arc::clone(&self.drain));
-        Self::with(self.runtime.clone(), metrics, drain)
-    }
-
-    fn with(runtime: Handle, metrics: Metrics, drain: Arc<Drain>) -> Self {
         Self {
-            failed: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            started: OnceLock::new(),
-            over: watch::Sender::new(false),
-            workers: Mutex::new(Vec::new()),
-            drain,
-            runtime,
-            metrics,
+            drain: Arc::clone(&self.drain),
+            claimed: Arc::clone(&self.claimed),
+            metrics: self.metrics.clone(),
+            ..Self::new(self.runtime.clone())
         }
     }
 
@@ -79,6 +83,17 @@ impl Process {
     /// How long the dataflow has run; `None` if it never came to that.
     pub fn ran(&self) -> Option<Duration> {
         self.started.get().map(Instant::elapsed)
+    }
+
+    /// Notes that `generation` of the pipeline is about to be claimed, or was.
+    pub fn claims(&self, generation: Generation) {
+        self.claimed.fetch_max(generation.0, Ordering::AcqRel);
+    }
+
+    /// The newest generation that may be ours; `None` before the first claim.
+    pub fn claimed(&self) -> Option<Generation> {
+        let generation = Generation(self.claimed.load(Ordering::Acquire));
+        (generation != Generation::default()).then_some(generation)
     }
 
     /// Ends what [`Process::spawn`] has begun: the workers are gone.

@@ -5,11 +5,13 @@ mod support;
 
 mod bad_input;
 mod catalogs;
+mod failed_checkpoints;
 mod fencing;
 mod harness;
 mod ingest;
 mod kafka;
 mod outages;
 mod restart;
+mod restarts;
 mod settings;
 mod values;

@@ -14,6 +14,7 @@ use timely::worker::Worker;
 use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
+use crate::checkpoint::marker::Marker;
 use crate::config::{OffsetReset, Place, Settings};
 use crate::error::{Error, Result};
 use crate::iceberg::{Committer, Sink};
@@ -102,6 +103,7 @@ impl Preparation {
                 &settings.pipeline.name,
             ))?
             .with_patience(settings.checkpoint.timeout);
+        self.claims_after(observed.marker())?;
         let known = observed.marker().map(|marker| &marker.next);
         let first = first_offsets(
             &cluster,
@@ -120,6 +122,7 @@ impl Preparation {
             ends,
         };
         let generation = marker.generation;
+        self.process.claims(generation);
         tracing::info!(
             pipeline = settings.pipeline.name,
             generation = generation.0,
@@ -199,6 +202,24 @@ impl Preparation {
             ),
             start,
             sink,
+        }
+    }
+
+    /// Notes the generation that this start will try to claim. A start from within never takes the
+    /// pipeline over from a process that was started meanwhile: that one is what somebody wanted.
+    fn claims_after(&self, marker: Option<&Marker>) -> Result<()> {
+        let found = marker.map_or(Generation::default(), |marker| marker.generation);
+        match self.process.claimed() {
+            Some(ours) if found > ours => Err(Error::fenced(format!(
+                "generation {found} of pipeline {} has taken over while this process, generation \
+                 {ours}, was waiting for its restart",
+                self.settings.pipeline.name
+            ))
+            .advice("nothing is lost: the newer process goes on from the last marker")),
+            _ => {
+                self.process.claims(found.next());
+                Ok(())
+            }
         }
     }
 

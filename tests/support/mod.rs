@@ -24,16 +24,17 @@ mod producer;
 mod proxy;
 mod services;
 mod verify;
+mod watch;
 
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use calve::{Calve, Finished};
+pub use calve::{Calve, Finished, Running};
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
-pub use proxy::{Action, Proxy, Request};
+pub use proxy::{Action, Proxy, Request, switchable};
 pub use services::Services;
 pub use verify::{Table, run_script};
 

@@ -5,5 +5,6 @@
 
 mod faults;
 mod faulty;
+mod operator;
 mod outside;
 mod starts;
