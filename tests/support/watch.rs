@@ -5,11 +5,15 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::calve::Running;
+use super::eventually;
 
 impl Running {
     /// A figure of `/metrics`, by its full name (without labels); calve runs with `metrics.prometheus-port=0`.
     #[track_caller]
     pub fn metric(&self, name: &str) -> u64 {
+        eventually("the figures are served", || {
+            self.output().contains("/metrics")
+        });
         let said = self.output();
         let (_, rest) = said.split_once("metrics at http://").expect("an endpoint");
         let (address, _) = rest.split_once("/metrics").expect("an address");
