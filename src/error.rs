@@ -32,6 +32,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// True if errors of this kind stay what they are until a person acts.
+    fn is_permanent(self) -> bool {
+        match self {
+            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged => true,
+            Kind::External | Kind::Internal => false,
+        }
+    }
+
     /// The process exit code for this kind.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -51,6 +59,7 @@ pub struct Error {
     kind: Kind,
     message: String,
     advice: Option<String>,
+    permanent: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     restartable: bool,
 }
@@ -64,6 +73,7 @@ impl Error {
             kind,
             message: message.into(),
             advice: None,
+            permanent: kind.is_permanent(),
             source: None,
             restartable: false,
         }
@@ -136,6 +146,19 @@ impl Error {
     /// Whose turn it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// True if starting again can't help: a person must act first. By default the kind decides.
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+
+    /// Makes a start from within worth a try, whatever the kind says: the next start decides anew
+    /// about what was found.
+    #[must_use]
+    pub fn restartable(mut self) -> Self {
+        self.permanent = false;
+        self
     }
 }
 

@@ -198,6 +198,7 @@ fn flags(brokers: &str, directory: &Path, threads: usize) -> Vec<(String, String
         flag("table.name", "health_samples".to_owned()),
         flag("table.columns", COLUMNS.to_owned()),
         flag("checkpoint.interval", "2s".to_owned()),
+        flag("restart-strategy.type", "none".to_owned()),
         // The mock cluster answers a fetch only when this time is over.
         flag("kafka.fetch.wait.max.ms", "10".to_owned()),
     ]

@@ -25,6 +25,7 @@ mod proxy;
 mod random;
 mod services;
 mod verify;
+mod watch;
 
 use std::process::{Child, Command};
 use std::thread;
@@ -34,7 +35,7 @@ pub use calve::{Calve, Finished, Running};
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
-pub use proxy::{Action, Proxy, Request};
+pub use proxy::{Action, Proxy, Request, switchable};
 pub use random::Random;
 pub use services::Services;
 pub use verify::{Table, run_script};

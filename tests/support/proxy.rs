@@ -67,6 +67,8 @@ pub enum Action {
     Refuse,
     /// It is forwarded after a while.
     Delay(Duration),
+    /// It is forwarded, and answered after a while.
+    DelayAnswer(Duration),
 }
 
 /// A running proxy; it ends when dropped.
@@ -119,6 +121,17 @@ impl Proxy {
     }
 }
 
+/// A catalog that can be switched off and on: the switch is true while it is away.
+pub fn switchable(upstream: &str) -> (Proxy, Arc<AtomicBool>) {
+    let away = Arc::new(AtomicBool::new(false));
+    let is_away = Arc::clone(&away);
+    let proxy = Proxy::start(upstream, move |_| match is_away.load(Ordering::Relaxed) {
+        true => Action::Refuse,
+        false => Action::Pass,
+    });
+    (proxy, away)
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -140,6 +153,11 @@ fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<R
         Action::Delay(time) => {
             thread::sleep(time);
             forward(&request, upstream)
+        }
+        Action::DelayAnswer(time) => {
+            let answer = forward(&request, upstream);
+            thread::sleep(time);
+            answer
         }
         Action::Answer(status, body) => Some(response(status, &body)),
         Action::PassThenAnswer(status, body) => {
