@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod catalogs;
+mod crash_points;
 mod fencing;
 mod harness;
 mod ingest;

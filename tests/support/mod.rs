@@ -29,7 +29,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use calve::{Calve, Finished};
+pub use calve::{Calve, Finished, Running};
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
@@ -44,6 +44,7 @@ pub fn unique(hint: &str) -> String {
 }
 
 /// Waits, at most a minute and a half, until the condition holds.
+#[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {

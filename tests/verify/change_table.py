@@ -5,6 +5,11 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"recreate": true}       drops the table and makes it again, empty
   {"drop": true}           drops it
   {"set": {key: value}}    sets table properties
+  {"rewrite": true}        replaces all data files by new ones with the same rows, as a compaction does
+  {"expire": true}         expires all snapshots but the current one
+  {"add_column": name}     adds a column of text
+  {"drop_column": name}    drops a column
+  {"partition_by": name}   partitions what is written from now on by the values of a column
 """
 
 import json
@@ -14,6 +19,7 @@ import time
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.types import StringType
 
 import canonical
 
@@ -30,6 +36,21 @@ while True:
         elif "set" in change:
             with table.transaction() as transaction:
                 transaction.set_properties(change["set"])
+        elif "rewrite" in change:
+            table.overwrite(table.scan().to_arrow())
+        elif "expire" in change:
+            current = table.metadata.current_snapshot_id
+            others = [s.snapshot_id for s in table.metadata.snapshots if s.snapshot_id != current]
+            table.maintenance.expire_snapshots().by_ids(others).commit()
+        elif "add_column" in change:
+            with table.update_schema() as update:
+                update.add_column(change["add_column"], StringType())
+        elif "drop_column" in change:
+            with table.update_schema() as update:
+                update.delete_column(change["drop_column"])
+        elif "partition_by" in change:
+            with table.update_spec() as update:
+                update.add_identity(change["partition_by"])
         else:
             schema = table.schema()
             catalog.drop_table(request["table"])
