@@ -6,6 +6,7 @@ mod support;
 mod bad_input;
 mod catalogs;
 mod crash_points;
+mod documentation;
 mod fencing;
 mod harness;
 mod ingest;

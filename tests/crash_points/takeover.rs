@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use serde_json::json;
+
 use super::{PATIENCE, Scene};
 use crate::support::{Action, Proxy, Request, Services, eventually};
 
@@ -76,8 +78,8 @@ fn of_two_starts_at_the_same_moment_the_one_whose_claim_lands_last_goes_on() {
 }
 
 /// A process whose third commit is held back by the network, with the process cut off from its catalog, and
-/// then killed: the commit, to be delivered when it hurts.
-fn killed_with_a_swap_on_its_way(scene: &mut Scene) -> Request {
+/// then killed: the commit, to be delivered when it hurts, and how many rows were committed before it.
+fn killed_with_a_swap_on_its_way(scene: &mut Scene) -> (Request, u64) {
     let held: Arc<Mutex<Option<Request>>> = Arc::default();
     let (hold, commits) = (Arc::clone(&held), Mutex::new(0));
     let proxy = Proxy::start(&Services::get().rest, move |request| {
@@ -100,16 +102,16 @@ fn killed_with_a_swap_on_its_way(scene: &mut Scene) -> Request {
     eventually("the third commit is on its way", || {
         held.lock().expect("no panic here").is_some()
     });
-    running.kill();
+    let killed = running.kill();
     scene.pipeline.rest = direct;
     let request = held.lock().expect("no panic here").take();
-    request.expect("it is held")
+    (request.expect("it is held"), killed.committed_rows())
 }
 
 #[test]
 fn a_swap_that_arrives_after_the_takeover_is_refused_by_the_catalog() {
     let mut scene = Scene::new("late_swap");
-    let swap = killed_with_a_swap_on_its_way(&mut scene);
+    let (swap, _) = killed_with_a_swap_on_its_way(&mut scene);
     let newer = scene.run(3).start();
     newer.wait_rows(2_000);
     assert_eq!(swap.send(&scene.pipeline.rest), 409);
@@ -120,7 +122,7 @@ fn a_swap_that_arrives_after_the_takeover_is_refused_by_the_catalog() {
 #[test]
 fn a_swap_that_arrives_right_after_the_claim_is_refused_by_the_catalog() {
     let mut scene = Scene::new("swap_after_claim");
-    let swap = killed_with_a_swap_on_its_way(&mut scene);
+    let (swap, _) = killed_with_a_swap_on_its_way(&mut scene);
     // The claim has landed, and nothing else: it is an empty snapshot, which is all that fences.
     let newer = scene.run(3).failpoint("after-swap", 0, "stop").start();
     newer.wait_stopped("after-swap");
@@ -134,7 +136,7 @@ fn a_swap_that_arrives_right_after_the_claim_is_refused_by_the_catalog() {
 #[test]
 fn a_swap_that_arrives_between_a_starts_look_and_its_claim_counts_as_committed() {
     let mut scene = Scene::new("swap_before_claim");
-    let swap = killed_with_a_swap_on_its_way(&mut scene);
+    let (swap, _) = killed_with_a_swap_on_its_way(&mut scene);
     let newer = scene.run(3).failpoint("before-swap", 0, "stop").start();
     newer.wait_stopped("before-swap");
     assert_eq!(swap.send(&scene.pipeline.rest), 200);
@@ -142,4 +144,20 @@ fn a_swap_that_arrives_between_a_starts_look_and_its_claim_counts_as_committed()
     newer.wait_rows(2_000);
     newer.drain();
     scene.assert_exactly_once();
+}
+
+#[test]
+fn a_swap_that_arrives_after_a_rollback_to_its_base_is_refused_by_the_catalog() {
+    let mut scene = Scene::new("swap_after_rollback");
+    let (swap, rows) = killed_with_a_swap_on_its_way(&mut scene);
+    // Somebody undoes the claim, so `main` is what the swap requires it to be, again. But sequence numbers
+    // only rise, and the claim's is taken.
+    let newer = scene.run(3).failpoint("after-swap", 0, "stop").start();
+    newer.wait_stopped("after-swap");
+    scene.pipeline.change_table(json!({"rollback": true}));
+    assert_ne!(swap.send(&scene.pipeline.rest), 200);
+    newer.signal("CONT");
+    let ended = newer.wait(PATIENCE).expect_code(6);
+    ended.expect_output(&["rolled back"]);
+    assert_eq!(scene.pipeline.read().count, rows);
 }

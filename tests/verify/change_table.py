@@ -7,6 +7,7 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"set": {key: value}}    sets table properties
   {"rewrite": true}        replaces all data files by new ones with the same rows, as a compaction does
   {"expire": true}         expires all snapshots but the current one
+  {"rollback": true}       makes the parent of the current snapshot the current one
   {"add_column": name}     adds a column of text
   {"drop_column": name}    drops a column
   {"partition_by": name}   partitions what is written from now on by the values of a column
@@ -42,6 +43,10 @@ while True:
             current = table.metadata.current_snapshot_id
             others = [s.snapshot_id for s in table.metadata.snapshots if s.snapshot_id != current]
             table.maintenance.expire_snapshots().by_ids(others).commit()
+        elif "rollback" in change:
+            parent = table.current_snapshot().parent_snapshot_id
+            with table.manage_snapshots() as manage:
+                manage.rollback_to_snapshot(parent)
         elif "add_column" in change:
             with table.update_schema() as update:
                 update.add_column(change["add_column"], StringType())
