@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::signal;
+use super::{eventually, signal};
 
 /// A command line of calve, to be completed and started.
 #[derive(Clone)]
@@ -85,6 +85,24 @@ impl Calve {
         self
     }
 
+    /// This folder is a disk of its own with room for so many KiB, seen by calve only and gone with it.
+    pub fn small_disk(mut self, folder: &Path, kib: u64) -> Calve {
+        let folder = folder.display();
+        self.prelude = Some(format!(
+            "mkdir -p '{folder}' && mount -t tmpfs -o size={kib}k none '{folder}' || exit 99"
+        ));
+        self
+    }
+
+    /// Passes this failpoint so many times, and then does what the word says, once.
+    pub fn failpoint(self, point: &str, passes: u32, word: &str) -> Calve {
+        let before = match passes {
+            0 => String::new(),
+            passes => format!("{passes}*off->"),
+        };
+        self.env("FAILPOINTS", &format!("{point}={before}1*return({word})"))
+    }
+
     /// Starts it.
     pub fn start(self) -> Running {
         let binary = env!("CARGO_BIN_EXE_calve");
@@ -102,7 +120,15 @@ impl Calve {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let ours = [
-                "KAFKA_", "FLINK_", "ICEBERG_", "S3_", "AWS_", "BATCH_", "CALVE_", "TARGET_",
+                "KAFKA_",
+                "FLINK_",
+                "ICEBERG_",
+                "S3_",
+                "AWS_",
+                "BATCH_",
+                "CALVE_",
+                "TARGET_",
+                "FAILPOINTS",
             ];
             if ours.iter().any(|prefix| text.starts_with(prefix)) || text == "RUST_LOG" {
                 command.env_remove(&name);
@@ -231,6 +257,37 @@ impl Running {
         signal(&self.process, name);
     }
 
+    /// How many rows it has said to have committed, until now.
+    pub fn committed_rows(&self) -> u64 {
+        committed_rows(&self.output())
+    }
+
+    /// Waits until it has said to have committed this many rows.
+    #[track_caller]
+    pub fn wait_rows(&self, rows: u64) {
+        eventually(&format!("{rows} rows are committed"), || {
+            assert_ne!(self.state(), 'Z', "calve has ended:\n{}", self.output());
+            self.committed_rows() >= rows
+        });
+    }
+
+    /// Waits until it has stopped at this failpoint.
+    #[track_caller]
+    pub fn wait_stopped(&self, point: &str) {
+        let said = format!("failpoint {point}: stop");
+        eventually(&format!("it stops at {point}"), || {
+            self.state() == 'T' && self.output().contains(&said)
+        });
+    }
+
+    /// As the kernel has it: S sleeps, R runs, T is stopped, Z has ended.
+    fn state(&self) -> char {
+        let stat = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(stat).expect("a process that nobody has waited for");
+        let (_, state) = stat.rsplit_once(") ").expect("a name");
+        state.chars().next().expect("a state")
+    }
+
     /// Ends it as a crash would, and waits for its end.
     pub fn kill(mut self) -> Finished {
         self.process.kill().expect("calve is killed");
@@ -299,7 +356,7 @@ impl Drop for Running {
 pub struct Finished {
     /// The exit code; none after a signal.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended it, if one did.
     pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -315,6 +372,19 @@ impl Finished {
             self.output()
         );
         self
+    }
+
+    /// It was killed, as a crash would, by this failpoint.
+    #[track_caller]
+    pub fn expect_killed_at(self, point: &str) -> Finished {
+        const SIGKILL: i32 = 9;
+        assert_eq!(self.signal, Some(SIGKILL), "{}", self.output());
+        self.expect_output(&[&format!("failpoint {point}: kill")])
+    }
+
+    /// How many rows it said to have committed.
+    pub fn committed_rows(&self) -> u64 {
+        committed_rows(&self.output())
     }
 
     /// What it said has every one of these (in any case).
@@ -344,4 +414,19 @@ impl Finished {
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
+}
+
+/// The rows of all commits that a log reports.
+fn committed_rows(log: &str) -> u64 {
+    log.lines()
+        .filter_map(|line| {
+            line.split_once("checkpoint committed ")?
+                .1
+                .split_once(" records=")
+        })
+        .map(|(_, rest)| {
+            let digits = rest.split(' ').next().expect("a field");
+            digits.parse::<u64>().expect("a number of records")
+        })
+        .sum()
 }

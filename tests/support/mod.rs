@@ -47,6 +47,7 @@ pub fn unique(hint: &str) -> String {
 }
 
 /// Waits, at most a minute and a half, until the condition holds.
+#[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {

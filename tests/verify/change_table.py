@@ -7,11 +7,15 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"purge": true}          drops it and deletes its folder, with the files that no snapshot names
   {"set": {key: value}}    sets table properties
   {"roll_back": n}         makes main the snapshot n commits with rows before the current one
+  {"undo": true}           makes the parent of the current snapshot the current one
   {"expire": true}         removes the snapshots that main does not lead to
   {"keep": n}              removes all snapshots but the newest n
   {"copy": filter}         appends a copy of the rows that match
   {"delete": filter}       deletes the rows that match
   {"rewrite": true}        replaces all data files by new ones with the same rows, as a compaction does
+  {"add_column": name}     adds a column of text
+  {"drop_column": name}    drops a column
+  {"partition_by": name}   partitions what is written from now on by the values of a column
 """
 
 import json
@@ -23,6 +27,7 @@ from pyarrow.fs import FileType
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table.snapshots import ancestors_of
+from pyiceberg.types import StringType
 
 import canonical
 
@@ -57,6 +62,8 @@ while True:
                 left -= int(snapshot.summary.additional_properties.get("added-records", 0)) > 0
                 snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
             table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
+        elif "undo" in change:
+            table.manage_snapshots().rollback_to_snapshot(table.current_snapshot().parent_snapshot_id).commit()
         elif "expire" in change:
             lineage = {snapshot.snapshot_id for snapshot in ancestors_of(table.current_snapshot(), table.metadata)}
             cut_off = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in lineage]
@@ -72,6 +79,15 @@ while True:
             table.delete(change["delete"])
         elif "rewrite" in change:
             table.overwrite(table.scan().to_arrow())
+        elif "add_column" in change:
+            with table.update_schema() as update:
+                update.add_column(change["add_column"], StringType())
+        elif "drop_column" in change:
+            with table.update_schema() as update:
+                update.delete_column(change["drop_column"])
+        elif "partition_by" in change:
+            with table.update_spec() as update:
+                update.add_identity(change["partition_by"])
         else:
             schema = table.schema()
             catalog.drop_table(request["table"])
