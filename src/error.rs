@@ -61,7 +61,6 @@ pub struct Error {
     advice: Option<String>,
     permanent: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    restartable: bool,
 }
 
 /// The result of everything that can fail.
@@ -75,7 +74,6 @@ impl Error {
             advice: None,
             permanent: kind.is_permanent(),
             source: None,
-            restartable: false,
         }
     }
 
@@ -124,23 +122,6 @@ impl Error {
     ) -> Self {
         self.source = Some(source.into());
         self
-    }
-
-    /// Says that a fresh start deals with it although its kind says otherwise: a policy is set that
-    /// only a start can apply.
-    #[must_use]
-    pub fn restartable(mut self) -> Self {
-        self.restartable = true;
-        self
-    }
-
-    /// True if a fresh start of the same program would only meet it again.
-    pub fn is_permanent(&self) -> bool {
-        let by_kind = match self.kind {
-            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged => true,
-            Kind::External | Kind::Internal => false,
-        };
-        by_kind && !self.restartable
     }
 
     /// Whose turn it is.

@@ -35,7 +35,8 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) async fn read(settings: &Settings) -> Result<Self> {
         let OpenTable { catalog, table } = table::open(settings).await?;
-        let observed = Committer::observe(catalog, table.identifier().clone(), PIPELINE).await?;
+        let ident = table.identifier().clone();
+        let observed = Committer::observe(catalog, ident, PIPELINE, settings.on_rollback).await?;
         let missing = || Error::internal("the table has no snapshot with a marker");
         let marker = observed.marker().ok_or_else(missing)?;
         let table = observed.table().clone();
