@@ -79,6 +79,8 @@ impl Preparation {
                 self.agree(&settings)?;
                 self.follow(start, generation).map(Some)
             }
+            // Worker 0 says it itself, and better: what kind of error it is, and what to do.
+            Some(Said::Failed(_)) if worker.index() < self.settings.parallelism => Ok(None),
             Some(Said::Failed(reason)) => Err(Error::external(format!(
                 "process 0 could not start: {reason}"
             ))),
