@@ -77,7 +77,7 @@ pub enum Standing {
         /// Where reading goes on.
         next: i64,
     },
-    /// It was accepted as lost.
+    /// It is missing by decision.
     Gap,
     /// The pipeline began behind it.
     BeforeFirst {
@@ -110,7 +110,7 @@ impl Standing {
     /// |---|---|
     /// | of a topic, or a partition, that no marker knows | unknown |
     /// | at or behind the next one to read | not read yet |
-    /// | accepted as lost | gap |
+    /// | missing by decision | gap |
     /// | in the range of a marker | covered, by the newest if by two |
     /// | before the first range of all | before the first |
     /// | before the oldest range that is retained | expired |
@@ -246,7 +246,9 @@ pub(super) fn conclude(record: Record, standing: Standing, seen: Sightings) -> A
         Standing::NotRead { next } => {
             format!("the pipeline has not read it yet: it goes on at offset {next}")
         }
-        Standing::Gap => "it was accepted as lost by on-gap".to_owned(),
+        Standing::Gap => {
+            "it is missing by decision (on-gap=record-gap or on-rollback=continue)".to_owned()
+        }
         Standing::BeforeFirst { first } => {
             format!("the pipeline began behind it, at offset {first}")
         }

@@ -250,7 +250,7 @@ pub async fn observe(table: &Table, pipeline: &str) -> Result<Facts> {
 
 impl Rows {
     /// Takes in what one file holds; `rows` is `None` if the file is gone.
-    fn take(
+    pub(super) fn take(
         &mut self,
         path: &str,
         rows: Option<FileRows>,
@@ -318,7 +318,7 @@ fn allowed(place: &Place, origin: Origin, coverage: &Coverage, chain: &[Link]) -
             let here = moved.filter(|(t, p, ..)| t == topic && *p == partition);
             OffsetSet::of(here.map(|(.., start, end)| start.0..end.0))
         }
-        Origin::Expired => OffsetSet::of([coverage.expired(place)]),
+        Origin::Expired => OffsetSet::from(coverage.expired(place)),
         Origin::Foreign | Origin::Other => coverage.union(place),
     }
 }

@@ -25,7 +25,7 @@ type Outcome = Result<(Vec<Finding>, String), String>;
 /// |---|---|
 /// | places | a new process would refuse to start on this table |
 /// | order | (generation, epoch) does not grow, or a parent is not the marker before |
-/// | ranges | between two ranges of a partition, or the last and the property's next offset, offsets are left out that nobody accepted as lost, or covered twice |
+/// | ranges | between two ranges of a partition, or the last and the property's next offset, offsets are left out that no marker says are missing by decision, or covered twice |
 /// | files | a snapshot added other files, or other rows, than its marker says |
 /// | counts | a marker has more rows than its ranges have offsets |
 /// | placement | a row lies outside of the ranges that its file's origin may have |
@@ -114,7 +114,7 @@ fn partitions(facts: &Facts, coverage: &Coverage) -> Vec<PartitionReport> {
 }
 
 fn without_row(range: Range<i64>, covered: &Covered, tally: &Tally) -> OffsetSet {
-    let all = OffsetSet::of([range]);
+    let all = OffsetSet::from(range);
     all.without(&covered.gaps).without(&tally.present)
 }
 

@@ -86,6 +86,12 @@ impl OffsetSet {
     }
 }
 
+impl From<Range<i64>> for OffsetSet {
+    fn from(range: Range<i64>) -> Self {
+        Self::of(std::iter::once(range))
+    }
+}
+
 fn unsigned(range: &Range<i64>) -> Range<u64> {
     range.start.max(0) as u64..range.end.max(0) as u64
 }

@@ -172,11 +172,13 @@ impl From<Range<i64>> for Sample {
     }
 }
 
-/// `3 offsets: 17–18, 40`
+/// `offset 17`, `3 offsets: 17–18, 40`
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let noun = if self.count == 1 { "offset" } else { "offsets" };
-        write!(f, "{} {noun}", HumanCount(self.count))?;
+        if let (1, Some((only, _))) = (self.count, self.ranges.first()) {
+            return write!(f, "offset {only}");
+        }
+        write!(f, "{} offsets", HumanCount(self.count))?;
         for (index, (from, to)) in self.ranges.iter().enumerate() {
             f.write_str(if index == 0 { ": " } else { ", " })?;
             match to - from {

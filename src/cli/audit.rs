@@ -92,9 +92,11 @@ fn text(report: &Report) -> String {
         "Offsets without a row, committed by snapshots that have expired",
         |p| p.without_row_before_first.as_ref(),
     ));
-    text.push_str(&listed("Accepted as lost by on-gap", |p| p.gaps.as_ref()));
+    text.push_str(&listed("Missing by decision (on-gap, on-rollback)", |p| {
+        p.gaps.as_ref()
+    }));
     for (index, note) in report.notes.iter().enumerate() {
-        let _ = write!(text, "{}note: {note}\n", if index == 0 { "\n" } else { "" });
+        let _ = writeln!(text, "{}note: {note}", if index == 0 { "\n" } else { "" });
     }
     text
 }
@@ -107,7 +109,10 @@ fn partitions(reports: &[PartitionReport]) -> String {
     let unsigned = |value: Option<u64>| number(value.map(|value| value as i64));
     let rows = reports.iter().map(|report| {
         [
-            report.topic.clone(),
+            match report.topic_life {
+                0 => report.topic.clone(),
+                life => format!("{} ({})", report.topic, life + 1),
+            },
             report.partition.to_string(),
             number(report.first),
             number(report.next),

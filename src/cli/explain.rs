@@ -1,5 +1,7 @@
 //! `calve explain TOPIC/PARTITION/OFFSET`.
 
+use std::fmt::Write as _;
+
 use chrono::DateTime;
 
 use super::args::ExplainArgs;
@@ -29,25 +31,26 @@ pub(super) fn run(args: &ExplainArgs) -> Result<()> {
     }
 }
 
+/// For people: the answer, and below it where everything is.
 fn text(answer: &Answer) -> String {
-    let mut lines = vec![[answer.record.to_string(), answer.says.clone()]];
-    let mut line = |name: &str, value: String| lines.push([format!("  {name}"), value]);
+    let mut text = format!("{}: {}\n", answer.record, answer.says);
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:9}  {value}");
+    };
     for holder in &answer.held_by {
-        line("file", holder.file.clone());
-        let added = match (holder.epoch, holder.generation) {
-            (Some(epoch), Some(generation)) => {
-                format!(", epoch {epoch} of generation {generation}")
-            }
-            _ => ", by another program: a rewrite of rows, or an append".to_owned(),
+        line("file", &holder.file);
+        let writer = match (holder.epoch, holder.generation) {
+            (Some(epoch), Some(generation)) => format!("epoch {epoch} of generation {generation}"),
+            _ => "another program: a rewrite of rows, or an append".to_owned(),
         };
-        let at = match holder
+        let at = holder
             .committed_at_ms
-            .and_then(DateTime::from_timestamp_millis)
-        {
-            Some(at) => at.format(", %F %T%.3f UTC").to_string(),
-            None => ", expired".to_owned(),
+            .and_then(DateTime::from_timestamp_millis);
+        let at = match at {
+            Some(at) => at.format("%F %T%.3f UTC").to_string(),
+            None => "expired".to_owned(),
         };
-        line("snapshot", format!("{}{added}{at}", holder.snapshot));
+        line("snapshot", &format!("{}, {writer}, {at}", holder.snapshot));
     }
     if let Standing::Covered {
         marker,
@@ -58,23 +61,17 @@ fn text(answer: &Answer) -> String {
     } = &answer.standing
     {
         let (epoch, generation) = (marker.epoch, marker.generation);
+        let commit = format!("epoch {epoch} of generation {generation}, snapshot {snapshot}");
         line(
             "committed",
-            format!(
-                "offsets {from}–{} by epoch {epoch} of generation {generation}, snapshot {snapshot}",
-                to - 1
-            ),
+            &format!("with offsets {from}–{} by {commit}", to - 1),
         );
     }
     if let Some(file) = &answer.was_in {
-        line("was in", file.clone());
+        line("was in", file);
     }
     if let Some(snapshot) = answer.removed_by {
-        line("removed", format!("by snapshot {snapshot}"));
+        line("removed", &format!("by snapshot {snapshot}"));
     }
-    let width = lines.iter().map(|[name, _]| name.len()).max().unwrap_or(0);
-    let lines = lines
-        .iter()
-        .map(|[name, value]| format!("{name:width$}  {value}\n"));
-    lines.collect()
+    text
 }

@@ -76,8 +76,8 @@ pub(super) fn order(facts: &Facts) -> Outcome {
 /// | one range ends at | the next begins at | offsets between | |
 /// |---|---|---|---|
 /// | 9 | 9 | | joins |
-/// | 9 | 12 | accepted as lost | joins |
-/// | 9 | 12 | not accepted | gap |
+/// | 9 | 12 | missing by decision | joins |
+/// | 9 | 12 | not so | gap |
 /// | 9 | 7 | | overlap |
 ///
 /// The property's next offset is the beginning of a last, empty range.
@@ -97,7 +97,7 @@ pub(super) fn ranges(facts: &Facts, coverage: &Coverage) -> Outcome {
             let here = index.map_or_else(|| "the table property".to_owned(), name);
             offsets += (range.end - range.start).max(0) as u64;
             if let Some((before, end)) = &end {
-                let hole = OffsetSet::of([*end..range.start]).without(&covered.gaps);
+                let hole = OffsetSet::from(*end..range.start).without(&covered.gaps);
                 let start = range.start;
                 let sides = format!("{before} ends at {end}, {here} begins at {start}");
                 let finding = if !hole.is_empty() {
@@ -183,7 +183,7 @@ pub(super) fn wanted(index: usize, link: &Link, coverage: &Coverage) -> Vec<(Pla
     let moved = link.marker.moved.iter();
     let sets = moved.map(|(topic, partition, start, end)| {
         let place = coverage.place(TopicPartition::new(topic, partition), index);
-        let mut set = OffsetSet::of([start.0..end.0]);
+        let mut set = OffsetSet::from(start.0..end.0);
         if let Some(covered) = coverage
             .partitions
             .get(&place)

@@ -67,7 +67,7 @@ pub(super) fn placement(facts: &Facts) -> Outcome {
         findings.push(Finding::new(Subject::Placement, "and more of them"));
     }
     let all = rows.partitions.values().map(|tally| tally.rows).sum();
-    Ok((findings, count(all, "row")))
+    unless_indistinct(rows, findings, count(all, "row"))
 }
 
 pub(super) fn duplicates(facts: &Facts) -> Outcome {
@@ -90,7 +90,18 @@ pub(super) fn duplicates(facts: &Facts) -> Outcome {
         .values()
         .map(|tally| tally.present.len())
         .sum();
-    Ok((findings, count(distinct, "distinct offset")))
+    unless_indistinct(rows, findings, count(distinct, "distinct offset"))
+}
+
+/// Nothing was found: that says little if some rows could not be looked at.
+fn unless_indistinct(rows: &Rows, findings: Vec<Finding>, evidence: String) -> Outcome {
+    match rows.indistinct {
+        rows if rows > 0 && findings.is_empty() => Err(format!(
+            "{evidence}, but {} are of topics made anew, in files of other programs",
+            count(rows, "row")
+        )),
+        _ => Ok((findings, evidence)),
+    }
 }
 
 /// | rows in the ranges of a marker | |
@@ -107,13 +118,12 @@ pub(super) fn completeness(facts: &Facts, coverage: &Coverage) -> Outcome {
     }
     let none = Tally::default();
     let mut findings = Vec::new();
-    let (mut committed, mut left_out) = (0, 0);
+    let mut committed = 0;
     for (index, link) in facts.chain.iter().enumerate() {
         let marker = &link.marker;
         let wanted = wanted(index, link, coverage);
         let is_indistinct = |(place, _): &(Place, _)| coverage.was_remade(&place.at.topic);
         if rows.indistinct > 0 && wanted.iter().any(is_indistinct) {
-            left_out += 1;
             continue;
         }
         committed += marker.rows;
@@ -157,11 +167,7 @@ pub(super) fn completeness(facts: &Facts, coverage: &Coverage) -> Outcome {
     if !coverage.complete {
         evidence.push_str(&format!(" since {}", facts.chain[0].marker));
     }
-    if left_out > 0 {
-        let left_out = count(left_out, "commit");
-        evidence.push_str(&format!("; {left_out} left out: the topic was made anew"));
-    }
-    Ok((findings, evidence))
+    unless_indistinct(rows, findings, evidence)
 }
 
 /// Without provenance columns rows are only a number; it tells something if nobody else wrote.

@@ -112,7 +112,7 @@ fn markers_and_rows_together_make_the_answer() {
             false,
             "another program",
         ),
-        (Standing::Gap, rows(&[]), true, "accepted as lost"),
+        (Standing::Gap, rows(&[]), true, "missing by decision"),
         (before(), rows(&[]), true, "began behind it, at offset 5"),
         (before(), rows(&[1]), false, "another program"),
         (

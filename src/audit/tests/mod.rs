@@ -3,6 +3,7 @@
 mod answers;
 mod judgement;
 mod offset_sets;
+mod placement;
 
 use std::collections::BTreeMap;
 
