@@ -9,6 +9,7 @@
 //! FAILPOINTS='after-swap=1*return(error)'          the first answer of the catalog is lost
 //! FAILPOINTS='before-swap=1*return(stop)'          SIGSTOP: a zombie, until somebody sends SIGCONT
 //! FAILPOINTS='guard=return(off)'                   commits go out unguarded: proves that tests can see it
+//! FAILPOINTS='write=20*off->1*panic'               a worker panics (a word of the crate's own)
 //! ```
 //!
 //! | point | the program has just | errors |
