@@ -10,6 +10,7 @@
 //! FAILPOINTS='before-swap=1*return(stop)'          SIGSTOP: a zombie, until somebody sends SIGCONT
 //! FAILPOINTS='staged=1*return(term)'               SIGTERM at this very moment: a drain begins
 //! FAILPOINTS='guard=return(off)'                   commits go out unguarded: proves that tests can see it
+//! FAILPOINTS='write=20*off->1*panic'               a worker panics (a word of the crate's own)
 //! ```
 //!
 //! | point | the program has just | errors |

@@ -160,10 +160,62 @@ fn a_full_budget_pauses_reading_in_peace_and_the_catalog_coming_back_ends_the_pa
         "in 5 s: {requests} requests, {time} hundredths of a second, {failed} failed checkpoints"
     );
     assert!(requests < 60 && time < 100 && failed < 4);
-    println!("peak memory: {} MB", running.peak_memory() >> 20);
+    let peak = running.peak_memory() >> 20;
+    assert!(peak < 250, "{peak} MB for a budget of 48 MB in flight");
     away.store(false, Ordering::Relaxed);
     pipeline.wait_committed(&topic, 6_000 + RECORDS as i64);
     running.drain();
+    pipeline.assert_exactly(&produced);
+}
+
+#[test]
+#[ignore = "a figure, of three minutes: `tests/run --run-ignored only memory_of_an_outage`"]
+fn memory_of_an_outage_under_full_load() {
+    const RECORDS: usize = 3_000_000;
+    let topic = Topic::create("memory", 6);
+    let (pipeline, _proxy, away) = with_a_switch(&topic);
+    let mut producer = Producer::new(&topic);
+    producer.samples(RECORDS / 2).finish();
+    let run = tolerant(pipeline.run().workers(6)).set("memory.uncommitted", "32MB");
+    let running = run.start();
+    pipeline.wait_committed(&topic, RECORDS as i64 / 2);
+    let before = running.peak_memory() >> 20;
+    away.store(true, Ordering::Relaxed);
+    let produced = producer.samples(RECORDS / 2).finish();
+    sleep(Duration::from_secs(60));
+    let during = running.peak_memory() >> 20;
+    println!("peak memory: {before} MB while all was well, {during} MB after a minute of outage");
+    away.store(false, Ordering::Relaxed);
+    pipeline.wait_committed(&topic, RECORDS as i64);
+    println!("{} MB in the end", running.peak_memory() >> 20);
+    running.drain();
+    pipeline.assert_exactly(&produced);
+}
+
+#[test]
+fn a_request_that_is_never_answered_costs_half_a_minute_and_not_all_the_time_there_is() {
+    let topic = Topic::create("unanswered", 6);
+    let mut pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
+    let swaps = AtomicUsize::new(0);
+    let proxy = Proxy::start(&pipeline.rest, move |request| {
+        if request.adds_files() && swaps.fetch_add(1, Ordering::SeqCst) == 1 {
+            return Action::Delay(Duration::from_secs(3600));
+        }
+        Action::Pass
+    });
+    pipeline.rest = proxy.url();
+    let load = Load::start(&topic, 3_000);
+    // The default patience of ten minutes.
+    let running = pipeline.run().workers(6).start();
+    pipeline.wait_committed(&topic, 1);
+    let committed = topic.committed_total(&pipeline.group);
+    // Waits for a minute and a half at most.
+    pipeline.wait_committed(&topic, committed + 20_000);
+    let produced = load.stop();
+    running
+        .drain()
+        .expect_output(&["a commit did not land, trying again", "no answer in time"]);
+    pipeline.run().workers(6).bounded().run().expect_code(0);
     pipeline.assert_exactly(&produced);
 }
 
@@ -183,7 +235,10 @@ fn a_drain_while_the_catalog_is_away_ends_with_4_in_half_a_minute_and_loses_noth
     sleep(Duration::from_secs(3));
     running.sigterm();
     let ended = running.wait(Duration::from_secs(35)).expect_code(4);
-    ended.expect_output(&["of draining", "nothing is lost", "not started again"]);
+    let ended = ended.expect_output(&["of draining", "nothing is lost", "not started again"]);
+    // The outage is told of at once, and then ever more seldom.
+    let told = ended.output().matches(", trying again").count();
+    assert!((2..=6).contains(&told), "told of {told} times in 23 s");
     let produced = load.stop();
     away.store(false, Ordering::Relaxed);
     pipeline.run().workers(6).bounded().run().expect_code(0);

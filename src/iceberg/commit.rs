@@ -285,7 +285,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let since = draining_since.get_or_insert_with(Instant::now);
                     match DRAIN_PATIENCE.checked_sub(since.elapsed()) {
                         Some(left) => alarm.after(left),
-                        None => return process.fail(undrained(*epoch)),
+                        None => process.fail(undrained(*epoch)),
                     }
                 }
             }

@@ -1,6 +1,7 @@
 //! Launching the workers of one process, waiting for them, and launching them again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,9 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     };
     watch(Arc::clone(&process));
 
+    if cluster.addresses.len() > 1 {
+        hush_broken_connections();
+    }
     let outcome = supervise(&process, &settings.restart, |process| {
         launch(dataflow, &settings, &cluster, bounded, process)
     });
@@ -220,6 +224,7 @@ fn config(threads: usize, cluster: &Cluster) -> Config {
 /// again: timely's connections can't be made anew by one process alone.
 fn leave_the_cluster_if_failed(process: &Process) {
     if let Some(error) = process.take_failure() {
+        tracing::info!("a run of several processes is not started again from within");
         eprintln!("error: {error}");
         std::process::exit(i32::from(error.kind().exit_code()));
     }
@@ -227,6 +232,28 @@ fn leave_the_cluster_if_failed(process: &Process) {
     while process.has_failed() {
         std::thread::park();
     }
+}
+
+/// How timely's threads tell that the connection to another process broke: they panic.
+fn is_broken_connection(panic: &str) -> bool {
+    panic.contains("timely communication error") || panic.contains("MergeQueue poisoned")
+}
+
+/// Those panics are no defect, and the one line that says what has happened should not be searched for
+/// among their backtraces.
+fn hush_broken_connections() {
+    let tell = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !is_broken_connection(message(panic.payload())) {
+            tell(panic);
+        }
+    }));
+}
+
+fn message(panic: &dyn Any) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 /// What every worker does. It must come back on all of them or on none: a failure anywhere sets the
@@ -256,13 +283,8 @@ fn work(
         Ok(Ok(())) => {}
         Ok(Err(error)) => process.fail(error),
         Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            // How timely tells that the connection to another process broke.
-            if text.contains("MergeQueue poisoned") {
+            let text = message(&*panic);
+            if is_broken_connection(text) {
                 return process.fail(
                     Error::external("another process of this run has ended").advice(
                         "see its log, and start all processes again, with the same -n and -w; \

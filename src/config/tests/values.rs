@@ -102,6 +102,16 @@ fn limits_hold_at_both_ends() {
 }
 
 #[test]
+fn the_pause_follows_the_interval_unless_it_is_set() {
+    let pause = |setup: Setup| setup.load().checkpoint.min_pause();
+    let interval = |text| Setup::new().flag("checkpoint.interval", text);
+    assert_eq!(pause(interval("10min")), Duration::from_secs(30));
+    assert_eq!(pause(interval("1s")), Duration::from_millis(500));
+    let set = interval("1s").flag("checkpoint.min-pause", "0s");
+    assert_eq!(pause(set), Duration::ZERO);
+}
+
+#[test]
 fn there_is_no_weaker_mode_than_exactly_once() {
     for text in ["EXACTLY_ONCE", "exactly-once", "exactly_once"] {
         assert_eq!(checkpoint_mode(text), Ok(CheckpointMode::ExactlyOnce));
