@@ -8,6 +8,7 @@
 
 pub mod coordinator;
 pub mod decisions;
+pub(crate) mod history;
 pub mod marker;
 pub mod pace;
 
