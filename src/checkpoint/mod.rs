@@ -12,6 +12,11 @@ pub(crate) mod history;
 pub mod marker;
 pub mod pace;
 
+#[cfg(test)]
+pub(crate) mod invariants;
+#[cfg(test)]
+mod model;
+
 use serde::{Deserialize, Serialize};
 
 use crate::offsets::Offsets;
