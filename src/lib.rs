@@ -19,12 +19,13 @@
 //!
 //! Bottom up; nothing imports upward. [`error`], [`time`], [`offsets`], [`messages`], [`rows`],
 //! [`alarm`], [`budget`], [`metrics`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
-//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`operators`]; then [`observe`] and
-//! [`runtime`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
+//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`operators`] and [`audit`]; then [`observe`]
+//! and [`runtime`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
 pub mod alarm;
+pub mod audit;
 pub mod budget;
 pub mod checkpoint;
 pub mod cli;

@@ -3,8 +3,14 @@
 
 mod support;
 
+mod audit;
 mod bad_input;
 mod catalogs;
+mod crash_campaign;
+mod crash_points;
+mod demo;
+mod documentation;
+mod failed_checkpoints;
 mod fencing;
 mod harness;
 mod ingest;
@@ -12,5 +18,6 @@ mod kafka;
 mod outages;
 mod policies;
 mod restart;
+mod restarts;
 mod settings;
 mod values;

@@ -31,6 +31,10 @@ pub(super) enum Command {
     Infer(InferArgs),
     /// Write generated health samples to a topic
     Generate(GenerateArgs),
+    /// Check that each record is in the table exactly once, by what the table says itself
+    Audit(AuditArgs),
+    /// Say which snapshot, file and epoch hold a record, or why none does
+    Explain(ExplainArgs),
 }
 
 /// Where settings come from, beside the environment.
@@ -124,6 +128,9 @@ pub(super) struct GenerateArgs {
 
 #[derive(Args)]
 pub(super) struct DemoArgs {
+    /// Show a crash instead: kill -9 in the middle of a checkpoint, restart, and a count of duplicates
+    #[arg(long, conflicts_with_all = ["records", "threads", "brokers"])]
+    pub(super) crash: bool,
     /// How many records to move
     #[arg(long, value_name = "NUM", default_value_t = 1_000_000)]
     pub(super) records: u64,
@@ -136,4 +143,35 @@ pub(super) struct DemoArgs {
     /// Use this Kafka instead of the built-in mock cluster
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) brokers: Option<String>,
+}
+
+/// Reads the markers in the table's metadata, the manifests, and the columns _topic, _partition and
+/// _offset of the data files; Kafka is not asked, and nothing is written. Needs the settings of
+/// catalog and table, and pipeline.name.
+///
+/// Exit code 0 if all checks pass, 6 if one fails.
+#[derive(Args)]
+pub(super) struct AuditArgs {
+    /// Print one JSON document instead of tables
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+/// Looks for the record in the markers, then in the bounds of the data files, then in their rows;
+/// Kafka is not asked, and nothing is written.
+///
+/// Exit code 0 if the record is in the table once, or rightly not at all; 6 if it is there more than
+/// once, or was committed and is gone.
+#[derive(Args)]
+pub(super) struct ExplainArgs {
+    /// The record, for example samples/0/17
+    #[arg(value_name = "TOPIC/PARTITION/OFFSET")]
+    pub(super) record: String,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
 }

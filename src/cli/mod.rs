@@ -1,11 +1,14 @@
 //! The command line. `calve::cli::main(&[dataflows])` is all of a binary.
 
 mod args;
+mod audit;
 mod demo;
+mod explain;
 mod generate;
 mod infer;
 mod run;
 mod settings;
+mod table;
 
 use std::process::ExitCode;
 
@@ -37,6 +40,8 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Config(args) => settings::run(&args),
         Command::Infer(args) => infer::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Explain(args) => explain::run(&args),
     }
 }
 

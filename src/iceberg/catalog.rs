@@ -75,6 +75,8 @@ pub struct CatalogOptions {
     pub properties: BTreeMap<String, String>,
     /// S3.
     pub s3: S3Options,
+    /// Make the file of a SQLite catalog if it is missing; else its absence is an error.
+    pub create: bool,
 }
 
 /// How long to wait for a connection.
@@ -98,7 +100,10 @@ async fn open_sql(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
     let warehouse = sql_warehouse(&options.warehouse)?;
     let uri = &options.uri;
     let (uri, bind_style) = if let Some(rest) = uri.strip_prefix("sqlite:") {
-        (prepare_sqlite(rest).await?, SqlBindStyle::QMark)
+        (
+            prepare_sqlite(rest, options.create).await?,
+            SqlBindStyle::QMark,
+        )
     } else if uri.starts_with("postgres://") || uri.starts_with("postgresql://") {
         check_postgres(options).await?;
         (uri.clone(), SqlBindStyle::DollarNumeric)
@@ -144,8 +149,8 @@ async fn check_postgres(options: &CatalogOptions) -> Result<()> {
         .advice("check that the database is up, and the user and password in iceberg.catalog.uri"))
 }
 
-/// Makes the file and its folders, if missing; returns the URL as the driver wants it.
-async fn prepare_sqlite(rest: &str) -> Result<String> {
+/// Makes the file and its folders, if missing and asked to; returns the URL as the driver wants it.
+async fn prepare_sqlite(rest: &str, create: bool) -> Result<String> {
     let wrong = |what: &str| {
         Error::config(format!("iceberg.catalog.uri: sqlite:{rest} {what}"))
             .advice("use sqlite:///absolute/file.db")
@@ -164,6 +169,10 @@ async fn prepare_sqlite(rest: &str) -> Result<String> {
         return Err(wrong("has parameters, which are not supported"));
     }
     let file = Path::new(path);
+    if !create && !file.exists() {
+        return Err(Error::config(format!("there is no SQLite catalog {path}"))
+            .advice("check the path of iceberg.catalog.uri; `calve run` would make a new one"));
+    }
     let failed = |error: String| {
         Error::external(format!("the SQLite catalog {path} can't be opened"))
             .caused_by(error)

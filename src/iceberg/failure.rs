@@ -28,7 +28,7 @@ pub(super) fn describe(error: &iceberg::Error) -> String {
 }
 
 /// A failure of the catalog or the warehouse while doing `what`.
-pub(super) fn external(what: impl Into<String>, error: &iceberg::Error) -> Error {
+pub(crate) fn external(what: impl Into<String>, error: &iceberg::Error) -> Error {
     let failure = Error::external(what).caused_by(describe(error));
     match http_status(error) {
         Some(401 | 403) => failure.advice(

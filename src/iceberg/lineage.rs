@@ -12,7 +12,7 @@ use crate::error::Result;
 /// Reduces a table's metadata to what it says about one pipeline.
 ///
 /// An error means that a marker is there but can't be read; nothing may be decided then.
-pub(super) fn observe(metadata: &TableMetadata, pipeline: &str) -> Result<Observed> {
+pub fn observe(metadata: &TableMetadata, pipeline: &str) -> Result<Observed> {
     let key = names::marker_key(pipeline);
     let property = metadata
         .properties()
@@ -122,6 +122,32 @@ fn reaches_below(metadata: &TableMetadata, marker: &Marker) -> bool {
                 || oldest.sequence_number() <= marker.base_sequence
         }
     }
+}
+
+/// A marker in the lineage of `main`, and the snapshot that carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The snapshot.
+    pub snapshot_id: i64,
+    /// What it says of itself.
+    pub marker: Marker,
+}
+
+/// All markers of a pipeline that the lineage of `main` retains, the oldest first.
+pub fn chain(metadata: &TableMetadata, pipeline: &str) -> Result<Vec<Link>> {
+    let key = names::marker_key(pipeline);
+    let mut links = Vec::new();
+    for snapshot in lineage(metadata) {
+        if let Some(marker) = marker_of(snapshot, &key)? {
+            let snapshot_id = snapshot.snapshot_id();
+            links.push(Link {
+                snapshot_id,
+                marker,
+            });
+        }
+    }
+    links.reverse();
+    Ok(links)
 }
 
 /// The snapshot that carries `marker`, if it is retained.

@@ -56,6 +56,33 @@ impl FileOrigin {
     }
 }
 
+impl FileOrigin {
+    /// Who wrote a file, by its name; `None` if no calve did.
+    pub fn of(path: &str) -> Option<Self> {
+        let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
+        let (name, unique) = name.split_at_checked(name.len().checked_sub(36)?)?;
+        uuid::Uuid::try_parse(unique).ok()?;
+        let (name, worker) = name.strip_suffix('-')?.rsplit_once("-w")?;
+        let (name, epoch) = name.rsplit_once("-e")?;
+        let (pipeline, generation) = name.rsplit_once("-g")?;
+        Some(Self {
+            pipeline: decode(pipeline)?,
+            generation: Generation(generation.parse().ok()?),
+            epoch: Epoch(epoch.parse().ok()?),
+            worker: worker.parse().ok()?,
+        })
+    }
+}
+
+/// The pipelines that have a marker among these properties.
+pub fn pipelines<'a>(keys: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let prefix = marker_key("");
+    let named = keys.into_iter().filter_map(|key| key.strip_prefix(&prefix));
+    let mut pipelines: Vec<_> = named.map(str::to_owned).collect();
+    pipelines.sort_unstable();
+    pipelines
+}
+
 /// The longest encoded value in a path; longer ones end in their digest. File systems allow 255
 /// bytes for one component, S3 1,024 for a whole key.
 const PATH_VALUE_BYTES_MAX: usize = 100;
@@ -86,6 +113,23 @@ fn encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// What [`encode`] made of it before.
+fn decode(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A digest of file paths, whatever their order: which files a marker stands for.

@@ -33,6 +33,20 @@ pub struct TableOptions {
     pub location: Option<String>,
 }
 
+/// Loads a table that is there, for reading.
+pub async fn load(catalog: &dyn Catalog, ident: &TableIdent) -> Result<Table> {
+    catalog
+        .load_table(ident)
+        .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::TableNotFound | ErrorKind::NamespaceNotFound => {
+                Error::config(format!("table {ident} does not exist"))
+                    .advice("check table.name, table.database and the catalog's settings")
+            }
+            _ => failure::external(format!("table {ident} can't be loaded"), &error),
+        })
+}
+
 /// Loads the table, creating it and its namespace if allowed, and makes sure it can be written.
 ///
 /// | table | declared columns | result |

@@ -50,6 +50,7 @@ pub fn catalog_options(dir: &tempfile::TempDir) -> CatalogOptions {
         headers: BTreeMap::new(),
         properties: BTreeMap::new(),
         s3: S3Options::default(),
+        create: true,
     }
 }
 

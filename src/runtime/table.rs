@@ -10,7 +10,8 @@ use crate::config::{self, Secret, Settings, Uri};
 use crate::error::{Error, Result};
 use crate::format::columns;
 use crate::iceberg::{
-    CatalogKind, CatalogOptions, S3Options, TableOptions, load_or_create, open_catalog,
+    CatalogKind, CatalogOptions, S3Options, TableOptions, load as load_existing, load_or_create,
+    open_catalog,
 };
 
 /// A table and the catalog that holds it.
@@ -23,9 +24,16 @@ pub(crate) struct OpenTable {
 ///
 /// Must be called on a tokio runtime that outlives the result.
 pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
-    let catalog = open_catalog(&catalog_options(settings)).await?;
+    let catalog = open_catalog(&catalog_options(settings, true)).await?;
     let table = load_or_create(&*catalog, &ident(settings)?, &table_options(settings)?).await?;
     Ok(OpenTable { catalog, table })
+}
+
+/// Loads the main table for reading: nothing is created.
+pub(crate) async fn load(settings: &Settings) -> Result<Table> {
+    settings.require_table()?;
+    let catalog = open_catalog(&catalog_options(settings, false)).await?;
+    load_existing(&*catalog, &ident(settings)?).await
 }
 
 fn ident(settings: &Settings) -> Result<TableIdent> {
@@ -59,7 +67,7 @@ fn declared(settings: &Settings) -> Result<Option<Schema>> {
     }
 }
 
-fn catalog_options(settings: &Settings) -> CatalogOptions {
+fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
     let reveal = |secret: &Option<Secret>| secret.as_ref().map(|s| s.reveal().to_owned());
     let address = |uri: &Option<Uri>| uri.as_ref().map(|uri| uri.reveal().to_owned());
     let (catalog, s3) = (&settings.catalog, &settings.s3);
@@ -89,5 +97,6 @@ fn catalog_options(settings: &Settings) -> CatalogOptions {
             region: s3.region.clone(),
             path_style: s3.path_style_access,
         },
+        create,
     }
 }

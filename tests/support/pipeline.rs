@@ -100,6 +100,8 @@ impl Pipeline {
             .env("KAFKA_AUTO_OFFSET_RESET", "earliest")
             .env("KAFKA_PARTITION_DISCOVERY_INTERVAL_MS", "1000")
             .env("FLINK_CHECKPOINT_INTERVAL_MS", "1000")
+            // A failure ends the process, but where a test is about restarts.
+            .env("CALVE_RESTART_STRATEGY_TYPE", "none")
             .env(
                 "ICEBERG_CATALOG_TYPE",
                 if self.catalog == Catalog::Rest {
@@ -198,12 +200,27 @@ impl Pipeline {
             .collect()
     }
 
+    /// The current snapshot's id, by pyiceberg.
+    pub fn current_snapshot(&self) -> i64 {
+        let request = serde_json::json!({
+            "catalog": self.reader_properties(),
+            "table": self.table_name(),
+        });
+        run_script("current_snapshot.py", &request)
+    }
+
     /// Makes the table before calve does: `[name, type, required]` for each column.
     pub fn create_table(&self, columns: serde_json::Value) {
+        self.create_partitioned_table(columns, &[]);
+    }
+
+    /// The same, partitioned by the values of these columns.
+    pub fn create_partitioned_table(&self, columns: serde_json::Value, identity: &[&str]) {
         let request = serde_json::json!({
             "catalog": self.reader_properties(),
             "table": self.table_name(),
             "columns": columns,
+            "identity": identity,
         });
         let _: serde_json::Value = run_script("create_table.py", &request);
     }

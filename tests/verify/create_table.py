@@ -1,6 +1,7 @@
 """Makes an empty table with pyiceberg: a table that calve finds.
 
-Its one argument: {"catalog": properties, "table", "columns": [[name, type, required]], "properties"}.
+Its one argument: {"catalog": properties, "table", "columns": [[name, type, required]], "properties",
+"identity": the columns that it is partitioned by}.
 """
 
 import json
@@ -8,6 +9,7 @@ import sys
 
 from pyiceberg.catalog import load_catalog
 from pyiceberg.schema import Schema
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import NestedField
 
 import canonical
@@ -20,4 +22,9 @@ fields = [
     for n, (name, kind, required) in enumerate(request["columns"], 1)
 ]
 table = catalog.create_table(request["table"], Schema(*fields), properties=request.get("properties", {}))
+if request.get("identity"):
+    with table.update_spec() as update:
+        for name in request["identity"]:
+            # Under another name than the column's: that one is taken.
+            update.add_field(name, IdentityTransform(), f"by{name}")
 canonical.answer({"location": table.location(), "uuid": str(table.metadata.table_uuid)})

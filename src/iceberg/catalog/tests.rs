@@ -17,6 +17,7 @@ fn options(kind: CatalogKind, uri: &str, warehouse: &str) -> CatalogOptions {
         headers: BTreeMap::new(),
         properties: BTreeMap::new(),
         s3: S3Options::default(),
+        create: true,
     }
 }
 
@@ -25,6 +26,20 @@ async fn refused(options: CatalogOptions) -> Error {
         Ok(_) => panic!("{} was opened", options.uri),
         Err(error) => error,
     }
+}
+
+#[tokio::test]
+async fn a_sqlite_catalog_that_is_only_read_is_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new/catalog.db");
+    let uri = format!("sqlite://{}", path.display());
+    let error = refused(CatalogOptions {
+        create: false,
+        ..options(CatalogKind::Sql, &uri, "/w")
+    })
+    .await;
+    assert_eq!(error.kind(), Kind::Config, "{error}");
+    assert!(!dir.path().join("new").exists());
 }
 
 #[tokio::test]

@@ -19,6 +19,27 @@ fn a_data_file_name_carries_its_origin_and_is_never_the_same_twice() {
 }
 
 #[test]
+fn a_data_file_name_tells_its_origin_again() {
+    for name in ["ingest", "a-g1-e2-w3", "../x/y", "é %"] {
+        let path = format!("s3://b/t/data/day=1/{}", origin(name).data_file_name());
+        assert_eq!(FileOrigin::of(&path), Some(origin(name)), "{path}");
+    }
+    let uuid = uuid::Uuid::new_v4();
+    for path in [
+        "",
+        "é.parquet",
+        &format!("{uuid}.parquet"),
+        &format!("00000-0-{uuid}.parquet"),
+        &format!("a-g1-e2-w-{uuid}.parquet"),
+        &format!("a%2-g1-e2-w3-{uuid}.parquet"),
+        &format!("a-g1-e2-w3-{uuid}.avro"),
+        "a-g1-e2-w3-0123456789-0123456789-0123456789.parquet",
+    ] {
+        assert_eq!(FileOrigin::of(path), None, "{path}");
+    }
+}
+
+#[test]
 fn a_pipeline_name_can_not_leave_the_data_folder() {
     let name = origin("../x/y").data_file_name();
     assert!(!name.contains('/') && !name.starts_with('.'), "{name}");
