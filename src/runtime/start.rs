@@ -77,6 +77,13 @@ impl Preparation {
                 self.agree(&settings)?;
                 self.follow(start, generation).map(Some)
             }
+            // Worker 0 is about to say it itself, with the kind of the error. It wakes us then.
+            Some(Said::Failed(_)) if worker.index() < self.settings.parallelism => {
+                while !self.process.has_failed() {
+                    std::thread::park();
+                }
+                Ok(None)
+            }
             Some(Said::Failed(reason)) => Err(Error::external(format!(
                 "process 0 could not start: {reason}"
             ))),
