@@ -9,9 +9,11 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
+use std::time::Duration;
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -24,6 +26,7 @@ pub struct Process {
     draining: AtomicBool,
     workers: Mutex<Vec<Thread>>,
     drain_listeners: Mutex<Vec<SyncActivator>>,
+    chores: Mutex<Vec<oneshot::Receiver<()>>>,
     runtime: Handle,
     metrics: Metrics,
 }
@@ -37,6 +40,7 @@ impl Process {
             draining: AtomicBool::new(false),
             workers: Mutex::new(Vec::new()),
             drain_listeners: Mutex::new(Vec::new()),
+            chores: Mutex::new(Vec::new()),
             runtime,
             metrics: Metrics::default(),
         }
@@ -113,6 +117,28 @@ impl Process {
                 process.fail(Error::internal("a background task panicked").caused_by(error));
             }
         });
+    }
+
+    /// Like [`Process::spawn`], for what only tidies up: see [`Process::chores_done`].
+    pub fn spawn_chore<F>(self: &Arc<Self>, chore: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (done, ended) = oneshot::channel();
+        lock(&self.chores).push(ended);
+        self.spawn(async move {
+            chore.await;
+            let _ = done.send(());
+        });
+    }
+
+    /// Waits for the chores, but not for ever; and not at all if somebody waits for the end.
+    pub async fn chores_done(&self, patience: Duration) {
+        if self.has_failed() || self.is_draining() {
+            return;
+        }
+        let chores = std::mem::take(&mut *lock(&self.chores));
+        let _ = tokio::time::timeout(patience, futures::future::join_all(chores)).await;
     }
 
     /// Runs a call that blocks on a thread of its own. The end of the process waits for it, but not

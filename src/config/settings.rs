@@ -28,6 +28,8 @@ pub struct Settings {
     pub table: Table,
     /// `on-reject`
     pub on_reject: OnReject,
+    /// `on-orphans`
+    pub on_orphans: OnOrphans,
     /// `batch.*`
     pub batch: Batch,
     /// `target-file-size`, in bytes.
@@ -38,6 +40,8 @@ pub struct Settings {
     pub checkpoint: Checkpoint,
     /// `marker.*`
     pub marker: Marker,
+    /// `snapshots.*`
+    pub snapshots: Snapshots,
     /// `memory.*`
     pub memory: Memory,
     /// `state.*`
@@ -160,6 +164,17 @@ pub enum OnReject {
     Skip,
 }
 
+/// `on-orphans`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOrphans {
+    /// Delete them.
+    Delete,
+    /// Name them in the log.
+    DryRun,
+    /// Don't look for them.
+    Keep,
+}
+
 /// `batch.*`
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -198,6 +213,15 @@ pub enum CheckpointMode {
 pub struct Marker {
     /// `marker.max-age`
     pub max_age: Duration,
+}
+
+/// `snapshots.*`
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// `snapshots.max-age`: `None` expires none.
+    pub max_age: Option<Duration>,
+    /// `snapshots.min-to-keep`: at least 1.
+    pub min_to_keep: usize,
 }
 
 /// `memory.*`
@@ -305,6 +329,7 @@ impl Settings {
                 properties: BTreeMap::new(),
             },
             on_reject: OnReject::Halt,
+            on_orphans: OnOrphans::Keep,
             batch: Batch {
                 size: 0,
                 timeout: Duration::ZERO,
@@ -321,6 +346,10 @@ impl Settings {
             },
             marker: Marker {
                 max_age: Duration::ZERO,
+            },
+            snapshots: Snapshots {
+                max_age: None,
+                min_to_keep: 0,
             },
             memory: Memory {
                 in_flight: 0,

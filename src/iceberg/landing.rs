@@ -27,6 +27,8 @@ use super::failure;
 use super::guard::{GuardedCatalog, Intent};
 use super::lineage;
 use super::names;
+use super::retention::Retention;
+use super::retries::Retries;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
@@ -88,6 +90,8 @@ pub(super) struct Target {
     pub(super) pipeline: String,
     /// How long a commit may take until it is proved.
     pub(super) patience: Duration,
+    /// How long snapshots are kept; `None` leaves that to others.
+    pub(super) retention: Option<Retention>,
 }
 
 /// What happened in one attempt.
@@ -111,8 +115,10 @@ impl Target {
             Intent::Claim(_) => self.patience.min(CLAIM_PATIENCE),
             Intent::Commit(_) => self.patience,
         };
+        let retries = Retries::of(table);
         let began = Instant::now();
-        let deadline = began + patience;
+        let deadline = began + patience.min(retries.total);
+        let before = table;
         let mut table = table.clone();
         let mut pause = PAUSE_MIN;
         loop {
@@ -127,10 +133,18 @@ impl Target {
             match decision {
                 Decision::AlreadyCommitted => {
                     let answer_lost = attempt.failure.is_some();
+                    if let Some(retention) = self.retention {
+                        retention.tidy(before, &table);
+                    }
                     return Ok(Landing::Proved { table, answer_lost });
                 }
                 Decision::Append => {}
                 decision => return Ok(Landing::Elsewhere { table, decision }),
+            }
+            if let Some(error) = &attempt.failure
+                && let Some(failure) = retries.used_up(marker, error)
+            {
+                return Err(failure);
             }
             match &attempt.failure {
                 Some(error) if failure::is_definite(error) => {
@@ -192,7 +206,10 @@ impl Target {
             intent.clone(),
         );
         let transaction = || {
-            let transaction = Transaction::new(table);
+            let mut transaction = Transaction::new(table);
+            if let Some(retention) = self.retention {
+                transaction = retention.apply(transaction, table)?;
+            }
             let transaction = transaction
                 .fast_append()
                 // The guard proves that nothing lands twice; this check reads every manifest.

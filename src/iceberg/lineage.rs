@@ -8,6 +8,7 @@ use super::names;
 use crate::checkpoint::decisions::{Observed, Recorded, Whereabouts};
 use crate::checkpoint::marker::Marker;
 use crate::error::Result;
+use crate::time::Epoch;
 
 /// Reduces a table's metadata to what it says about one pipeline.
 ///
@@ -111,4 +112,30 @@ pub(super) fn snapshot_of(metadata: &TableMetadata, marker: &Marker) -> Option<i
     lineage(metadata)
         .find(|snapshot| carries(snapshot, &key, marker).unwrap_or(false))
         .map(|snapshot| snapshot.snapshot_id())
+}
+
+/// The newest epoch that any marker of the pipeline speaks of, in the history of `main` or not.
+pub(super) fn newest_epoch(metadata: &TableMetadata, pipeline: &str) -> Result<Option<Epoch>> {
+    let key = names::marker_key(pipeline);
+    let property = metadata
+        .properties()
+        .get(&key)
+        .map(|json| Marker::parse(json, &format!("table property {key}")))
+        .transpose()?;
+    let mut newest = property.map(|marker| marker.epoch);
+    for snapshot in metadata.snapshots() {
+        newest = newest.max(marker_of(snapshot, &key)?.map(|marker| marker.epoch));
+    }
+    Ok(newest)
+}
+
+/// The retained snapshots that the history of `main` does not lead to: branches, tags on them, and
+/// what was rolled back.
+pub(super) fn detached(metadata: &TableMetadata) -> Vec<SnapshotRef> {
+    let attached: HashSet<i64> = lineage(metadata).map(|s| s.snapshot_id()).collect();
+    let snapshots = metadata.snapshots();
+    snapshots
+        .filter(|snapshot| !attached.contains(&snapshot.snapshot_id()))
+        .cloned()
+        .collect()
 }

@@ -17,7 +17,7 @@
 //! * what a writer holds in memory is bounded by the row-group size, whatever the data.
 //!
 //! What this room must never do: decide about a marker (that is [`crate::checkpoint::decisions`]),
-//! read settings, or delete a file that a table may refer to.
+//! read settings, or delete a file that a table may refer to (what it deletes is proved in [`Sweep`]).
 
 mod catalog;
 mod commit;
@@ -26,15 +26,19 @@ mod failure;
 mod guard;
 mod landing;
 mod lineage;
+mod listing;
 mod metrics;
 pub mod names;
 mod parquet_file;
 mod properties;
 mod rest;
+mod retention;
+mod retries;
 mod sink;
 mod stage;
 mod staged;
 mod storage;
+mod sweep;
 mod table;
 mod writer;
 
@@ -47,8 +51,10 @@ pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
 pub use commit::{CommitOptions, CommitStaged};
 pub use committer::{Committed, Committer, Observation, Staged};
 pub use landing::CommitFailure;
+pub use retention::Retention;
 pub use sink::Sink;
 pub use stage::Stage;
 pub use staged::StagedFile;
+pub use sweep::Sweep;
 pub use table::{TableOptions, load_or_create, type_name};
 pub use writer::{TableWriter, WriteProgress, WriterOptions};

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use uuid::Uuid;
+
 use crate::time::{Epoch, Generation};
 
 #[cfg(test)]
@@ -39,21 +41,58 @@ pub struct FileOrigin {
 }
 
 impl FileOrigin {
-    /// A new file name.
+    /// A new file name, for this table.
     ///
     /// It ends in a fresh UUID because every storage backend overwrites in silence: two files must
-    /// never have one name, even if a zombie writes for the same worker and epoch.
-    pub fn data_file_name(&self) -> String {
+    /// never have one name, even if a zombie writes for the same worker and epoch. The table's
+    /// UUID is in it because several tables can lie at one location: one that was dropped without
+    /// its files, and the one that was made in its place.
+    pub fn data_file_name(&self, table: Uuid) -> String {
         let Self {
             pipeline,
             generation,
             epoch,
             worker,
         } = self;
-        let pipeline = encode(pipeline);
-        let unique = uuid::Uuid::new_v4();
-        format!("{pipeline}-g{generation}-e{epoch}-w{worker}-{unique}.parquet")
+        let owner = owner(pipeline, table);
+        let unique = Uuid::new_v4();
+        format!("{owner}-g{generation}-e{epoch}-w{worker}-{unique}{DATA_FILE_SUFFIX}")
     }
+}
+
+/// How the name of every data file ends.
+const DATA_FILE_SUFFIX: &str = ".parquet";
+
+/// How the names of a pipeline's data files in a table begin.
+fn owner(pipeline: &str, table: Uuid) -> String {
+    format!("{}-{}", encode(pipeline), table.simple())
+}
+
+/// Generation and epoch in the name of a data file of `pipeline` in `table`; `None` for every name
+/// that [`FileOrigin::data_file_name`] does not make for exactly these two.
+///
+/// No other pipeline's file is taken for ours, whatever the two are called: what follows the
+/// pipeline has a form of its own, so a name can be taken apart from its end in one way only, and
+/// [`encode`] never makes one text of two.
+pub fn generation_and_epoch(
+    file_name: &str,
+    pipeline: &str,
+    table: Uuid,
+) -> Option<(Generation, Epoch)> {
+    let rest = file_name.strip_prefix(&owner(pipeline, table))?;
+    let rest = rest.strip_prefix("-g")?.strip_suffix(DATA_FILE_SUFFIX)?;
+    let (generation, rest) = rest.split_once("-e")?;
+    let (epoch, rest) = rest.split_once("-w")?;
+    let (worker, unique) = rest.split_once('-')?;
+    number(worker)?;
+    let unique_is_ours = Uuid::try_parse(unique).is_ok_and(|found| found.to_string() == unique);
+    unique_is_ours.then_some((Generation(number(generation)?), Epoch(number(epoch)?)))
+}
+
+/// A number as it is printed: no sign, no leading zeros.
+fn number(text: &str) -> Option<u64> {
+    let number: u64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 /// The longest encoded value in a path; longer ones end in their digest. File systems allow 255

@@ -9,7 +9,7 @@ use timely::worker::Worker;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::job::{Dataflow, Job};
-use super::{signals, start};
+use super::{peers, signals, start};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::observe::{Progress, serve_metrics};
@@ -91,6 +91,9 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
 
     let config = config(settings.parallelism, &options.cluster);
     let alone = options.cluster.addresses.len() <= 1;
+    if !alone {
+        peers::quiet_lost_connections();
+    }
     let preparation = start::Preparation::new(settings, options.bounded, Arc::clone(&process));
     let workers = {
         let process = Arc::clone(&process);
@@ -111,6 +114,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
             process.fail(Error::internal(format!("a worker panicked: {panic}")));
         }
     }
+    runtime.block_on(process.chores_done(SHUTDOWN_TIMEOUT));
     drop(progress);
     drop(listener);
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
@@ -185,19 +189,9 @@ fn work(
         Ok(Ok(())) => {}
         Ok(Err(error)) => process.fail(error),
         Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            // How timely tells that the connection to another process broke.
-            if text.contains("MergeQueue poisoned") {
-                return process.fail(
-                    Error::external("another process of this run has ended").advice(
-                        "see its log, and start all processes again, with the same -n and -w; \
-                         nothing was lost, the run goes on from the table's marker",
-                    ),
-                );
+            let text = peers::message(&*panic);
+            if peers::is_lost_connection(text) {
+                return process.fail(peers::lost());
             }
             process.fail(
                 Error::internal(format!("worker {} panicked: {text}", worker.index())).advice(

@@ -13,6 +13,7 @@
 
 mod job;
 mod launch;
+mod peers;
 mod share;
 mod signals;
 mod start;

@@ -14,9 +14,9 @@ use timely::worker::Worker;
 use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
-use crate::config::{OffsetReset, Place, Settings};
+use crate::config::{OffsetReset, OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Sink};
+use crate::iceberg::{Committer, Retention, Sink, Sweep};
 use crate::kafka::{Cluster, Discovery, Start, Watermarks};
 use crate::offsets::{NextOffset, Offsets};
 use crate::process::Process;
@@ -101,7 +101,11 @@ impl Preparation {
                 table.identifier().clone(),
                 &settings.pipeline.name,
             ))?
-            .with_patience(settings.checkpoint.timeout);
+            .with_patience(settings.checkpoint.timeout)
+            .with_retention(settings.snapshots.max_age.map(|max_age| Retention {
+                max_age,
+                min_to_keep: settings.snapshots.min_to_keep,
+            }));
         let known = observed.marker().map(|marker| &marker.next);
         let first = first_offsets(
             &cluster,
@@ -129,6 +133,7 @@ impl Preparation {
             table = %table.identifier(),
             "started"
         );
+        self.sweep(&committer);
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
         let shared = self.share(cluster, sink, start.clone());
         *self.slot() = Some(Arc::new(shared));
@@ -137,6 +142,17 @@ impl Preparation {
             generation,
             settings: agreed(&self.settings),
         })
+    }
+
+    /// What crashed runs left behind goes while this one begins: nothing waits for it.
+    fn sweep(&self, committer: &Committer) {
+        let dry_run = match self.settings.on_orphans {
+            OnOrphans::Keep => return,
+            OnOrphans::DryRun => true,
+            OnOrphans::Delete => false,
+        };
+        let sweep = Sweep::after_claim(committer);
+        self.process.spawn_chore(sweep.run(dry_run));
     }
 
     /// Processes that read different topics, or write to different tables, are not one run.

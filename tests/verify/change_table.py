@@ -5,6 +5,8 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"recreate": true}       drops the table and makes it again, empty
   {"drop": true}           drops it
   {"set": {key: value}}    sets table properties
+  {"roll_back": n}         takes main back by n snapshots
+  {"undo_roll_back": true} takes main to the newest snapshot that is retained
 """
 
 import json
@@ -30,6 +32,11 @@ while True:
         elif "set" in change:
             with table.transaction() as transaction:
                 transaction.set_properties(change["set"])
+        elif "roll_back" in change or "undo_roll_back" in change:
+            back = change.get("roll_back", 0)
+            by_age = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number)
+            with table.manage_snapshots() as snapshots:
+                snapshots.set_current_snapshot(by_age[-1 - back].snapshot_id)
         else:
             schema = table.schema()
             catalog.drop_table(request["table"])

@@ -25,11 +25,13 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         s3,
         table,
         on_reject: _,
+        on_orphans: _,
         batch,
         target_file_size: _,
         row_group_size: _,
         checkpoint,
         marker,
+        snapshots,
         memory,
         state,
         schema_registry,
@@ -38,7 +40,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         sources: _,
     } = settings;
     [
-        vec!["parallelism", "warehouse", "on-reject"],
+        vec!["parallelism", "warehouse", "on-reject", "on-orphans"],
         vec!["target-file-size", "row-group-size"],
         all!(pipeline => Pipeline { name: "pipeline.name" }),
         all!(kafka => Kafka {
@@ -86,6 +88,10 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             max_concurrent: "checkpoint.max-concurrent",
         }),
         all!(marker => Marker { max_age: "marker.max-age" }),
+        all!(snapshots => Snapshots {
+            max_age: "snapshots.max-age",
+            min_to_keep: "snapshots.min-to-keep",
+        }),
         all!(memory => Memory { in_flight: "memory.in-flight", uncommitted: "memory.uncommitted" }),
         all!(state => State {
             backend: "state.backend",
