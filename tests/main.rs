@@ -12,6 +12,7 @@ mod kafka;
 mod outages;
 mod processes;
 mod restart;
+mod retention;
 mod retries;
 mod security;
 mod settings;
