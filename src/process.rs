@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::error::Error;
@@ -35,6 +35,7 @@ pub struct Process {
     drain: Arc<Drain>,
     /// The newest generation that this process has tried to claim; 0 is none.
     claimed: Arc<AtomicU64>,
+    chores: Mutex<Vec<oneshot::Receiver<()>>>,
     runtime: Handle,
     metrics: Metrics,
 }
@@ -57,6 +58,7 @@ impl Process {
             workers: Mutex::new(Vec::new()),
             drain: Arc::default(),
             claimed: Arc::default(),
+            chores: Mutex::new(Vec::new()),
             runtime,
             metrics: Metrics::default(),
         }
@@ -188,6 +190,28 @@ impl Process {
                 process.fail(Error::internal("a background task panicked").caused_by(error));
             }
         });
+    }
+
+    /// Like [`Process::spawn`], for what only tidies up: see [`Process::chores_done`].
+    pub fn spawn_chore<F>(self: &Arc<Self>, chore: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (done, ended) = oneshot::channel();
+        lock(&self.chores).push(ended);
+        self.spawn(async move {
+            chore.await;
+            let _ = done.send(());
+        });
+    }
+
+    /// Waits for the chores, but not for ever; and not at all if somebody waits for the end.
+    pub async fn chores_done(&self, patience: Duration) {
+        if self.has_failed() || self.is_draining() {
+            return;
+        }
+        let chores = std::mem::take(&mut *lock(&self.chores));
+        let _ = timeout(patience, futures::future::join_all(chores)).await;
     }
 
     /// Runs a call that blocks on a thread of its own. The end of the process waits for it, but not

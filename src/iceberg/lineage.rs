@@ -7,6 +7,7 @@ use crate::checkpoint::decisions::Observed;
 use crate::checkpoint::history::{self, History};
 use crate::checkpoint::marker::Marker;
 use crate::error::Result;
+use crate::time::Epoch;
 
 /// Reduces a table's metadata to what it says about one pipeline.
 ///
@@ -103,4 +104,30 @@ impl History for Snapshots<'_> {
             .map(|json| Marker::parse(json, &format!("snapshot {}", snapshot.snapshot_id())))
             .transpose()
     }
+}
+
+/// The newest epoch that any marker of the pipeline speaks of, in the history of `main` or not.
+pub(super) fn newest_epoch(metadata: &TableMetadata, pipeline: &str) -> Result<Option<Epoch>> {
+    let key = names::marker_key(pipeline);
+    let property = metadata
+        .properties()
+        .get(&key)
+        .map(|json| Marker::parse(json, &format!("table property {key}")))
+        .transpose()?;
+    let mut newest = property.map(|marker| marker.epoch);
+    for snapshot in metadata.snapshots() {
+        newest = newest.max(marker_of(snapshot, &key)?.map(|marker| marker.epoch));
+    }
+    Ok(newest)
+}
+
+/// The retained snapshots that the history of `main` does not lead to: branches, tags on them, and
+/// what was rolled back.
+pub(super) fn detached(metadata: &TableMetadata) -> Vec<SnapshotRef> {
+    let attached: HashSet<i64> = lineage(metadata).map(|s| s.snapshot_id()).collect();
+    let snapshots = metadata.snapshots();
+    snapshots
+        .filter(|snapshot| !attached.contains(&snapshot.snapshot_id()))
+        .cloned()
+        .collect()
 }
