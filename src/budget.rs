@@ -64,8 +64,8 @@ impl Budget {
         self.0.in_flight.get() < self.0.in_flight_max && !self.is_uncommitted_full()
     }
 
-    /// True when so much is staged for the open epoch alone that only its commit can help; what is
-    /// staged for earlier epochs is being committed already.
+    /// True when so much is staged for the open epoch, and rides with it, that only its commit can
+    /// help; what is staged for earlier epochs is being committed already.
     pub fn needs_commit_of(&self, open: Epoch) -> bool {
         let uncommitted = self.0.uncommitted.borrow();
         uncommitted.get(&open).copied().unwrap_or(0) >= self.0.uncommitted_max
@@ -93,6 +93,14 @@ impl Budget {
     /// Records that `bytes` more are staged for `epoch`.
     pub fn staged(&self, epoch: Epoch, bytes: u64) {
         *self.0.uncommitted.borrow_mut().entry(epoch).or_default() += bytes;
+    }
+
+    /// What was staged up to and including `epoch` now waits for the commit of the epoch after it.
+    pub fn rides_on(&self, epoch: Epoch) {
+        let mut uncommitted = self.0.uncommitted.borrow_mut();
+        let later = uncommitted.split_off(&epoch.next());
+        let riding = std::mem::replace(&mut *uncommitted, later);
+        *uncommitted.entry(epoch.next()).or_default() += riding.values().sum::<u64>();
     }
 
     /// Forgets what was staged up to and including `epoch`: its commit is proved.

@@ -32,6 +32,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// True if errors of this kind stay what they are until a person acts.
+    fn is_permanent(self) -> bool {
+        match self {
+            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged => true,
+            Kind::External | Kind::Internal => false,
+        }
+    }
+
     /// The process exit code for this kind.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -51,8 +59,8 @@ pub struct Error {
     kind: Kind,
     message: String,
     advice: Option<String>,
+    permanent: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    restartable: bool,
 }
 
 /// The result of everything that can fail.
@@ -64,8 +72,8 @@ impl Error {
             kind,
             message: message.into(),
             advice: None,
+            permanent: kind.is_permanent(),
             source: None,
-            restartable: false,
         }
     }
 
@@ -116,26 +124,22 @@ impl Error {
         self
     }
 
-    /// Says that a fresh start deals with it although its kind says otherwise: a policy is set that
-    /// only a start can apply.
-    #[must_use]
-    pub fn restartable(mut self) -> Self {
-        self.restartable = true;
-        self
-    }
-
-    /// True if a fresh start of the same program would only meet it again.
-    pub fn is_permanent(&self) -> bool {
-        let by_kind = match self.kind {
-            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged => true,
-            Kind::External | Kind::Internal => false,
-        };
-        by_kind && !self.restartable
-    }
-
     /// Whose turn it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// True if starting again can't help: a person must act first. By default the kind decides.
+    pub fn is_permanent(&self) -> bool {
+        self.permanent
+    }
+
+    /// Makes a start from within worth a try, whatever the kind says: the next start decides anew
+    /// about what was found.
+    #[must_use]
+    pub fn restartable(mut self) -> Self {
+        self.permanent = false;
+        self
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! Without the feature `failpoints` all of this is nothing at all. With it, the environment variable
 //! `FAILPOINTS` says what happens where, in the syntax of the `fail` crate, whose `return(…)` this room
-//! gives three words of its own:
+//! gives words of its own:
 //!
 //! ```text
 //! FAILPOINTS='before-swap=3*off->return(kill)'     the fourth swap kills the process, as kill -9 does
 //! FAILPOINTS='after-swap=1*return(error)'          the first answer of the catalog is lost
 //! FAILPOINTS='before-swap=1*return(stop)'          SIGSTOP: a zombie, until somebody sends SIGCONT
+//! FAILPOINTS='staged=1*return(term)'               SIGTERM at this very moment: a drain begins
 //! FAILPOINTS='guard=return(off)'                   commits go out unguarded: proves that tests can see it
+//! FAILPOINTS='write=20*off->1*panic'               a worker panics (a word of the crate's own)
 //! ```
 //!
 //! | point | the program has just | errors |
@@ -21,6 +23,8 @@
 //! | `proved` | proved a commit, told nobody | no |
 //! | `group-offsets` | to write the consumer group's offsets | yes |
 //! | `guard` | been asked for a permit | `off` only |
+//!
+//! What happens is logged first, so that a test can assert that its point was reached.
 
 /// Holds what `FAILPOINTS` asks for while the program runs.
 #[must_use]
@@ -37,7 +41,7 @@ pub(crate) fn setup() -> Scenario {
     }
 }
 
-/// Passes a point that can't fail by itself: `kill` and `stop` only.
+/// Passes a point that can't fail by itself: it can't be broken.
 #[inline]
 pub(crate) fn pass(point: &str) {
     let _ = fails(point);
@@ -62,15 +66,17 @@ fn asked(_point: &str) -> Option<String> {
 
 #[cfg(feature = "failpoints")]
 fn asked(point: &str) -> Option<String> {
-    use signal_hook::consts::signal::{SIGKILL, SIGSTOP};
+    use signal_hook::consts::signal::{SIGKILL, SIGSTOP, SIGTERM};
     use signal_hook::low_level::raise;
 
     // The macro returns from the function it stands in with what the closure makes of `return(word)`.
     fail::fail_point!(point, |word| {
         let word = word.unwrap_or_default();
+        tracing::warn!("failpoint {point}: {word}");
         let raised = match word.as_str() {
             "kill" => raise(SIGKILL),
             "stop" => raise(SIGSTOP),
+            "term" => raise(SIGTERM),
             _ => Ok(()),
         };
         raised.expect("a signal to oneself");

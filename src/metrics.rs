@@ -41,6 +41,10 @@ pub struct Metrics {
     pub bytes_committed: Counter<u64, AtomicU64>,
     /// Proved table commits.
     pub commits: Counter<u64, AtomicU64>,
+    /// Checkpoints whose commit could not be proved in time.
+    pub checkpoints_failed: Counter<u64, AtomicU64>,
+    /// Starts of the dataflow after a failure, within this process.
+    pub restarts: Counter<u64, AtomicU64>,
     /// The epoch that is open for records.
     pub epoch_open: Gauge<i64, AtomicI64>,
     /// The last epoch whose end is durable.
@@ -86,6 +90,8 @@ impl Metrics {
             records_committed, "Records made visible by a proved table commit";
             files_committed, "Data files made visible by a proved table commit";
             commits, "Proved table commits";
+            checkpoints_failed, "Checkpoints whose commit could not be proved in time";
+            restarts, "Starts of the dataflow after a failure, within this process";
             epoch_open, "The epoch that is open for records";
             epoch_committed, "The last epoch whose end is durable";
             checkpoint_records, "Records of the last proved commit";

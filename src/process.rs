@@ -1,31 +1,49 @@
 //! What the workers of one operating-system process share: a failure slot, the wish to drain, the
 //! async runtime and the figures.
 //!
+//! A dataflow that is started again after a failure gets a [`Process`] of its own, so that nothing that
+//! is left of the one before can fail it; the wish to drain, the runtime and the figures stay the same.
+//!
 //! A timely worker that fails alone leaves its siblings parked for ever, waiting for progress that
 //! never comes. So nothing in a dataflow panics or returns early: it calls [`Process::fail`], which
 //! keeps the *first* error and wakes every worker, and each leaves its loop by itself.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::time::Generation;
 
 /// Shared by the workers, the signal handler and the async tasks of one process.
 #[derive(Debug)]
 pub struct Process {
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
-    draining: AtomicBool,
+    started: OnceLock<Instant>,
+    /// True once the dataflow is over: its tasks end.
+    over: watch::Sender<bool>,
     workers: Mutex<Vec<Thread>>,
-    drain_listeners: Mutex<Vec<SyncActivator>>,
+    drain: Arc<Drain>,
+    /// The newest generation that this process has tried to claim; 0 is none.
+    claimed: Arc<AtomicU64>,
     runtime: Handle,
     metrics: Metrics,
+}
+
+/// The wish to end in order.
+#[derive(Debug, Default)]
+struct Drain {
+    wished: watch::Sender<bool>,
+    listeners: Mutex<Vec<SyncActivator>>,
 }
 
 impl Process {
@@ -34,12 +52,53 @@ impl Process {
         Self {
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
-            draining: AtomicBool::new(false),
+            started: OnceLock::new(),
+            over: watch::Sender::new(false),
             workers: Mutex::new(Vec::new()),
-            drain_listeners: Mutex::new(Vec::new()),
+            drain: Arc::default(),
+            claimed: Arc::default(),
             runtime,
             metrics: Metrics::default(),
         }
+    }
+
+    /// The same process for the next start of its dataflow: not failed, without workers. Whoever holds
+    /// the old one can still ask for a drain and read the figures.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        lock(&self.drain.listeners).clear();
+        Self {
+            drain: Arc::clone(&self.drain),
+            claimed: Arc::clone(&self.claimed),
+            metrics: self.metrics.clone(),
+            ..Self::new(self.runtime.clone())
+        }
+    }
+
+    /// Notes that the dataflow runs.
+    pub fn has_started(&self) {
+        self.started.get_or_init(Instant::now);
+    }
+
+    /// How long the dataflow has run; `None` if it never came to that.
+    pub fn ran(&self) -> Option<Duration> {
+        self.started.get().map(Instant::elapsed)
+    }
+
+    /// Notes that `generation` of the pipeline is about to be claimed, or was.
+    pub fn claims(&self, generation: Generation) {
+        self.claimed.fetch_max(generation.0, Ordering::AcqRel);
+    }
+
+    /// The newest generation that may be ours; `None` before the first claim.
+    pub fn claimed(&self) -> Option<Generation> {
+        let generation = Generation(self.claimed.load(Ordering::Acquire));
+        (generation != Generation::default()).then_some(generation)
+    }
+
+    /// Ends what [`Process::spawn`] has begun: the workers are gone.
+    pub fn end(&self) {
+        self.over.send_replace(true);
     }
 
     /// Stops all workers of this process because of `error`. The first error is kept: later ones
@@ -64,8 +123,8 @@ impl Process {
 
     /// Asks for an orderly end: the sources report it to the coordinator, which closes a last epoch.
     pub fn request_drain(&self) {
-        self.draining.store(true, Ordering::Release);
-        for listener in lock(&self.drain_listeners).iter() {
+        self.drain.wished.send_replace(true);
+        for listener in lock(&self.drain.listeners).iter() {
             // An error means the worker is gone, which is what draining is for.
             let _ = listener.activate();
         }
@@ -73,7 +132,17 @@ impl Process {
 
     /// True once [`Process::request_drain`] was called.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        *self.drain.wished.borrow()
+    }
+
+    /// Sleeps for so long, but not beyond [`Process::request_drain`].
+    pub fn sleep_unless_draining(&self, time: Duration) {
+        let mut wished = self.drain.wished.subscribe();
+        let drained = wished.wait_for(|&wished| wished);
+        // Either the time is over or the wish is there: the caller looks.
+        let _ = self
+            .runtime
+            .block_on(async { timeout(time, drained).await });
     }
 
     /// Registers the calling thread as a worker, to be woken when the process fails.
@@ -88,7 +157,7 @@ impl Process {
 
     /// Registers an operator that wants to run when draining begins.
     pub fn on_drain(&self, listener: SyncActivator) {
-        lock(&self.drain_listeners).push(listener);
+        lock(&self.drain.listeners).push(listener);
     }
 
     /// Runs a future on the async runtime while this worker waits for it.
@@ -98,13 +167,19 @@ impl Process {
         self.runtime.block_on(future)
     }
 
-    /// Runs a future on the runtime's own threads. A panic in it stops the process: whoever waits for
-    /// what the future was to do would wait for ever.
+    /// Runs a future on the runtime's own threads, until the dataflow is over at most. A panic in it stops
+    /// the process: whoever waits for what the future was to do would wait for ever.
     pub fn spawn<F>(self: &Arc<Self>, future: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let task = self.runtime.spawn(future);
+        let mut over = self.over.subscribe();
+        let task = self.runtime.spawn(async move {
+            tokio::select! {
+                () = future => {}
+                _ = over.wait_for(|&over| over) => {}
+            }
+        });
         let process = Arc::clone(self);
         self.runtime.spawn(async move {
             if let Err(error) = task.await

@@ -35,6 +35,7 @@ fn the_verifier_sees_a_duplicate_and_a_gap() {
         let first = &broken.partitions[&0];
         assert_eq!((first.count, first.distinct), (50, 49));
         assert_eq!((&first.gaps, &first.duplicates), (&vec![10], &vec![20]));
+        assert_eq!((broken.lost(&faultless), broken.duplicated()), (1, 1));
         let complaint = catch_unwind(|| broken.assert_exactly(&faultless));
         let complaint = complaint.expect_err("a duplicate and a gap must not pass");
         let text = complaint.downcast_ref::<String>().expect("a message");

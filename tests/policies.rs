@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Calve, Catalog, Finished, Pipeline, Produced, Producer, Topic, Warehouse};
+use crate::support::{
+    Broker, Calve, Catalog, Finished, Pipeline, Produced, Producer, Topic, Warehouse,
+};
 
 fn pipeline(topic: &Topic) -> Pipeline {
     Pipeline::with(topic, Catalog::Rest, Warehouse::S3)
@@ -173,6 +175,32 @@ fn a_topic_that_is_made_anew_while_it_is_read_is_noticed_even_if_the_new_one_is_
     pipeline.assert_exactly(&old);
     under(&pipeline, "on-topic-recreated", "restart").expect_code(0);
     assert_holds_both(&pipeline, &old, &new);
+}
+
+#[test]
+fn what_was_read_waits_for_a_kafka_that_can_say_whether_the_topic_is_still_the_same() {
+    let mut broker = Broker::start();
+    let topic = Topic::create_with(&broker.address(), "unanswered", 2, &[]);
+    let pipeline = pipeline(&topic);
+    let produced = Producer::new(&topic).samples(600).finish();
+    let running = without_checkpoints(&pipeline).start();
+    // It reads all, and would commit it in an hour.
+    sleep(Duration::from_secs(5));
+    broker.kill();
+    running.sigterm();
+    let ended = running.wait(Duration::from_secs(60)).expect_code(4);
+    ended.expect_output(&["does not answer", "waits until kafka says"]);
+    assert_eq!(pipeline.read().count, 0, "nothing unverified is committed");
+
+    broker.restart();
+    let running = without_checkpoints(&pipeline).start();
+    sleep(Duration::from_secs(5));
+    broker.kill();
+    running.sigterm();
+    // The answer comes in time.
+    broker.restart();
+    running.wait(Duration::from_secs(60)).expect_code(0);
+    pipeline.assert_exactly(&produced);
 }
 
 /// A table that holds offsets 0..300 of both partitions, and a topic in which 300..400 of partition 0 were deleted

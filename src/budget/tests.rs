@@ -28,3 +28,16 @@ fn staged_bytes_hold_the_source_until_their_epoch_is_committed() {
     budget.committed(Epoch(3));
     assert!(budget.has_room());
 }
+
+#[test]
+fn what_rides_with_the_open_epoch_asks_for_its_commit() {
+    let budget = budget();
+    budget.staged(Epoch(3), 600);
+    budget.staged(Epoch(4), 600);
+    assert!(!budget.needs_commit_of(Epoch(4)));
+    budget.rides_on(Epoch(3));
+    assert!(budget.needs_commit_of(Epoch(4)));
+    assert!(!budget.has_room());
+    budget.committed(Epoch(4));
+    assert!(budget.has_room());
+}

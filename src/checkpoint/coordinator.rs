@@ -3,7 +3,7 @@
 //! ```text
 //!   reports (sources) ──▶ ┌─────────────┐
 //!                         │ coordinator │ ── Close(e) at e, to every worker ──▶ sources
-//!   committed (sinks) ──▶ └─────────────┘
+//!   outcomes (sinks) ───▶ └─────────────┘
 //! ```
 //!
 //! Both inputs come over feedback edges and are *disconnected* from the output: what arrives there
@@ -11,8 +11,11 @@
 //! follows the operator's own capability alone: it stands at the open epoch, moves on with each
 //! close, and is dropped after the last one, which ends the whole dataflow in order.
 //!
-//! The frontier of `committed` is the durable frontier: once it has passed *e*, *e* is in the table.
+//! The frontier of `outcomes` is the durable frontier: once it has passed *e*, *e* is in the table. The
+//! frontier can't tell that *e* has failed, since the sink keeps its capability; the message says it, and
+//! the next epoch, with which the files of *e* ride, may close although the frontier stands.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -22,22 +25,23 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::{Scope, StreamVec};
 
 use super::pace::{Observed, Pace, Step};
-use super::{Close, Committed, Report};
+use super::{Close, Outcome, Report};
 use crate::alarm::Alarm;
-use crate::metrics::Metrics;
+use crate::error::Error;
+use crate::process::Process;
 use crate::time::Epoch;
 
 /// Coordinates a dataflow that starts at `first`.
 ///
 /// Returns the stream of closes, the same on every worker. A bounded run ends when the source of every
-/// worker is exhausted.
+/// worker is exhausted. More failed checkpoints in a row than `pace` tolerates fail the process.
 pub fn coordinator<'scope>(
     scope: Scope<'scope, Epoch>,
     first: Epoch,
     pace: Pace,
-    metrics: Metrics,
+    process: Arc<Process>,
     reports: StreamVec<'scope, Epoch, (usize, Report)>,
-    committed: StreamVec<'scope, Epoch, Committed>,
+    outcomes: StreamVec<'scope, Epoch, Outcome>,
 ) -> StreamVec<'scope, Epoch, Close> {
     let peers = scope.peers();
     let is_coordinator = scope.index() == 0;
@@ -45,7 +49,7 @@ pub fn coordinator<'scope>(
     let (output, closes) = builder.new_output::<Vec<Close>>();
     let mut output = OutputBuilder::from(output);
     let mut reports = builder.new_input_connection(reports, Exchange::new(|_| 0), []);
-    let mut committed = builder.new_input_connection(committed, Pipeline, []);
+    let mut outcomes = builder.new_input_connection(outcomes, Pipeline, []);
     let mut alarm = Alarm::new(scope.activator_for(builder.operator_info().address));
 
     builder.build(move |mut capabilities| {
@@ -58,9 +62,13 @@ pub fn coordinator<'scope>(
         let mut finish = false;
         let mut urgent = false;
         let mut last_close = Instant::now();
-        let mut last_commit = None;
+        let mut last_end = None;
         let mut closed: Option<Epoch> = None;
-        metrics.epoch_open.set(first.0 as i64);
+        // Failed checkpoints in a row, and what is to be said of the last one.
+        let mut failed = 0;
+        let mut failure = String::new();
+        let tolerable = pace.tolerable_failed;
+        process.metrics().epoch_open.set(first.0 as i64);
 
         move |frontiers| {
             // 1. Read all input.
@@ -73,26 +81,51 @@ pub fn coordinator<'scope>(
                     }
                 }
             });
-            committed.for_each(|_, batch| batch.clear());
-            let Some(current) = &mut capability else {
+            let now = Instant::now();
+            outcomes.for_each(|_, batch| {
+                for outcome in batch.drain(..) {
+                    let Outcome::Failed {
+                        epoch,
+                        files,
+                        reason,
+                    } = outcome
+                    else {
+                        continue;
+                    };
+                    if closed == Some(epoch) {
+                        (closed, last_end) = (None, Some(now));
+                        failed += 1;
+                        if failed <= tolerable {
+                            tracing::warn!(
+                                "checkpoint {epoch} failed ({failed} of {tolerable} tolerated); its \
+                                 {files} files ride with the next: {reason}"
+                            );
+                        }
+                        failure = format!(
+                            "checkpoint {epoch} failed, the {failed}. in a row \
+                             (checkpoint.tolerable-failed-checkpoints is {tolerable}): {reason}"
+                        );
+                    }
+                }
+            });
+            let Some(current) = capability.as_mut().filter(|_| !process.has_failed()) else {
                 return;
             };
 
             // 2. Look at the durable frontier.
-            let now = Instant::now();
             if let Some(epoch) = closed
                 && !frontiers[1].less_equal(&epoch)
             {
-                closed = None;
-                last_commit = Some(now);
+                (closed, last_end, failed) = (None, Some(now), 0);
             }
 
             // 3. Decide.
             let step = pace.step(
                 &Observed {
                     last_close,
-                    last_commit,
+                    last_end,
                     outstanding: closed.is_some(),
+                    failed,
                     finish: finish || exhausted.iter().all(|&done| done),
                     urgent,
                 },
@@ -103,6 +136,7 @@ pub fn coordinator<'scope>(
             let last = match step {
                 Step::WaitForCommit => return,
                 Step::WaitFor(left) => return alarm.after(left),
+                Step::GiveUp => return process.fail(Error::external(&failure)),
                 Step::Close => false,
                 Step::CloseLast => true,
             };
@@ -118,7 +152,7 @@ pub fn coordinator<'scope>(
                 capability = None;
             } else {
                 current.downgrade(&epoch.next());
-                metrics.epoch_open.set(epoch.next().0 as i64);
+                process.metrics().epoch_open.set(epoch.next().0 as i64);
             }
         }
     });

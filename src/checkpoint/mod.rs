@@ -8,10 +8,16 @@
 
 pub mod coordinator;
 pub mod decisions;
+pub(crate) mod history;
 pub mod marker;
 pub mod pace;
 pub mod positions;
 pub mod rollback;
+
+#[cfg(test)]
+pub(crate) mod invariants;
+#[cfg(test)]
+mod model;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,13 +50,26 @@ pub struct Cut {
     pub last: bool,
 }
 
-/// From a sink to everybody, once the commit of an epoch is proved.
+/// From a sink to everybody: what became of a closed epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Committed {
-    /// The epoch whose end is durable, and all before it.
-    pub epoch: Epoch,
-    /// The offsets that the table's marker now holds, if a commit was made for this epoch.
-    pub offsets: Option<Offsets>,
+pub enum Outcome {
+    /// Its end is durable, and so is everything before it.
+    Committed {
+        /// The epoch.
+        epoch: Epoch,
+        /// The offsets that the table's marker now holds, if a commit was made for this epoch.
+        offsets: Option<Offsets>,
+    },
+    /// Its commit was not proved in time. The sink keeps its files, which ride with the next epoch, and
+    /// its capability: the durable frontier does not move.
+    Failed {
+        /// The epoch.
+        epoch: Epoch,
+        /// How many files ride on, those of earlier failed epochs among them.
+        files: usize,
+        /// What happened, and what to do about it.
+        reason: String,
+    },
 }
 
 /// From a source to the coordinator, outside the order of epochs.

@@ -136,6 +136,9 @@ pub(super) struct GenerateArgs {
 
 #[derive(Args)]
 pub(super) struct DemoArgs {
+    /// Show a crash instead: kill -9 in the middle of a checkpoint, restart, and a count of duplicates
+    #[arg(long, conflicts_with_all = ["records", "threads", "brokers"])]
+    pub(super) crash: bool,
     /// How many records to move
     #[arg(long, value_name = "NUM", default_value_t = 1_000_000)]
     pub(super) records: u64,

@@ -2,6 +2,11 @@
 //!
 //! librdkafka's mock cluster stands in for Kafka. It keeps only some 5 MB a partition, so the
 //! generator paces itself by what was read. With `--brokers` the same runs on a real Kafka.
+//! `calve demo --crash` is another play on the same stage: [`crash`].
+
+mod child;
+mod crash;
+mod facts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +19,7 @@ use futures::TryStreamExt;
 use iceberg::table::Table;
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
 
 use super::args::DemoArgs;
 use super::generate::{COLUMNS, create_topic, produce};
@@ -30,16 +36,18 @@ const AHEAD_MAX: u64 = 60_000;
 const PARTITIONS: i32 = 6;
 const ROWS_SHOWN: usize = 5;
 const TOPIC: &str = "health-samples";
+const PIPELINE: &str = "demo";
 
 pub(super) fn run(args: &DemoArgs, dataflows: &[Dataflow]) -> Result<()> {
     let dataflow = find(dataflows, None)?;
     let directory = directory(args.directory.as_deref())?;
+    if args.crash {
+        return crash::run(&directory, dataflow.name);
+    }
     // The mock cluster lives as long as this value.
     let mock = match &args.brokers {
         Some(_) => None,
-        None => Some(MockCluster::new(1).map_err(|error| {
-            Error::internal("the mock Kafka cluster can't be started").caused_by(error)
-        })?),
+        None => Some(mock_cluster()?),
     };
     let brokers = match (&args.brokers, &mock) {
         (Some(brokers), _) => brokers.clone(),
@@ -52,13 +60,11 @@ pub(super) fn run(args: &DemoArgs, dataflows: &[Dataflow]) -> Result<()> {
         client
     };
     match &mock {
-        Some(mock) => mock.create_topic(TOPIC, PARTITIONS, 1).map_err(|error| {
-            Error::internal("the mock cluster's topic can't be created").caused_by(error)
-        })?,
+        Some(mock) => create_mock_topic(mock, PARTITIONS)?,
         None => create_topic(&client, TOPIC, PARTITIONS)?,
     }
 
-    let settings = settings(&brokers, &directory, args.threads)?;
+    let settings = settings(flags(&brokers, &directory, args.threads))?;
     let screen = logging::init(&settings.log.level, settings.log.format)?;
     eprintln!(
         "{} generated health samples → {} → {} workers → Iceberg table demo.health_samples",
@@ -162,24 +168,45 @@ fn directory(given: Option<&Path>) -> Result<PathBuf> {
     std::path::absolute(&directory).map_err(failed)
 }
 
-fn settings(brokers: &str, directory: &Path, threads: usize) -> Result<Settings> {
+fn mock_cluster() -> Result<MockCluster<'static, DefaultProducerContext>> {
+    MockCluster::new(1).map_err(|error| {
+        Error::internal("the mock Kafka cluster can't be started").caused_by(error)
+    })
+}
+
+fn create_mock_topic(
+    mock: &MockCluster<'static, DefaultProducerContext>,
+    partitions: i32,
+) -> Result<()> {
+    mock.create_topic(TOPIC, partitions, 1).map_err(|error| {
+        Error::internal("the mock cluster's topic can't be created").caused_by(error)
+    })
+}
+
+/// What both demos set.
+fn flags(brokers: &str, directory: &Path, threads: usize) -> Vec<(String, String)> {
     let directory = directory.display();
     let flag = |key: &str, value: String| (key.to_owned(), value);
+    vec![
+        flag("pipeline.name", PIPELINE.to_owned()),
+        flag("parallelism", threads.to_string()),
+        flag("kafka.brokers", brokers.to_owned()),
+        flag("kafka.topic", TOPIC.to_owned()),
+        flag("catalog.uri", format!("sqlite://{directory}/catalog.db")),
+        flag("warehouse", format!("file://{directory}/warehouse")),
+        flag("table.database", "demo".to_owned()),
+        flag("table.name", "health_samples".to_owned()),
+        flag("table.columns", COLUMNS.to_owned()),
+        flag("checkpoint.interval", "2s".to_owned()),
+        flag("restart-strategy.type", "none".to_owned()),
+        // The mock cluster answers a fetch only when this time is over.
+        flag("kafka.fetch.wait.max.ms", "10".to_owned()),
+    ]
+}
+
+fn settings(flags: Vec<(String, String)>) -> Result<Settings> {
     config::load(&Layers {
-        flags: vec![
-            flag("pipeline.name", "demo".to_owned()),
-            flag("parallelism", threads.to_string()),
-            flag("kafka.brokers", brokers.to_owned()),
-            flag("kafka.topic", TOPIC.to_owned()),
-            flag("catalog.uri", format!("sqlite://{directory}/catalog.db")),
-            flag("warehouse", format!("file://{directory}/warehouse")),
-            flag("table.database", "demo".to_owned()),
-            flag("table.name", "health_samples".to_owned()),
-            flag("table.columns", COLUMNS.to_owned()),
-            flag("checkpoint.interval", "2s".to_owned()),
-            // The mock cluster answers a fetch only when this time is over.
-            flag("kafka.fetch.wait.max.ms", "10".to_owned()),
-        ],
+        flags,
         ..Layers::default()
     })
 }

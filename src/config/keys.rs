@@ -295,7 +295,7 @@ pub(super) static KEYS: &[Key] = &[
     .flink("execution.checkpointing.mode"),
     Key::new("checkpoint.min-pause", |s, v| {
         let parsed = values::duration(v, Duration::ZERO);
-        put(&mut s.checkpoint.min_pause, parsed)
+        put(&mut s.checkpoint.min_pause, parsed.map(Some))
     })
     .flink("execution.checkpointing.min-pause"),
     Key::new("checkpoint.timeout", |s, v| {
@@ -308,10 +308,83 @@ pub(super) static KEYS: &[Key] = &[
     })
     .flink("execution.checkpointing.tolerable-failed-checkpoints"),
     Key::new("checkpoint.max-concurrent", |s, v| {
-        let parsed = values::whole(v, "checkpoints", 1..=1);
-        put(&mut s.checkpoint.max_concurrent, parsed)
+        put(&mut s.checkpoint.max_concurrent, values::max_concurrent(v))
     })
     .flink("execution.checkpointing.max-concurrent-checkpoints"),
+    Key::new("restart-strategy.type", |s, v| {
+        use super::settings::RestartStrategy::{ExponentialDelay, FailureRate, FixedDelay, None};
+        let words = [
+            ("none", None),
+            ("fixed-delay", FixedDelay),
+            ("exponential-delay", ExponentialDelay),
+            ("failure-rate", FailureRate),
+        ];
+        put(&mut s.restart.strategy, values::one_of(v, &words))
+    })
+    .flink("restart-strategy"),
+    Key::new("restart-strategy.fixed-delay.attempts", |s, v| {
+        let parsed = values::whole(v, "restarts", 1..=i32::MAX as u64);
+        put(&mut s.restart.fixed_attempts, parsed)
+    })
+    .flink("restart-strategy.fixed-delay.attempts"),
+    Key::new("restart-strategy.fixed-delay.delay", |s, v| {
+        let parsed = values::duration(v, Duration::ZERO);
+        put(&mut s.restart.fixed_delay, parsed)
+    })
+    .flink("restart-strategy.fixed-delay.delay"),
+    Key::new(
+        "restart-strategy.exponential-delay.initial-backoff",
+        |s, v| put(&mut s.restart.initial_backoff, values::duration(v, MS)),
+    )
+    .flink("restart-strategy.exponential-delay.initial-backoff"),
+    Key::new("restart-strategy.exponential-delay.max-backoff", |s, v| {
+        put(&mut s.restart.max_backoff, values::duration(v, MS))
+    })
+    .flink("restart-strategy.exponential-delay.max-backoff"),
+    Key::new(
+        "restart-strategy.exponential-delay.backoff-multiplier",
+        |s, v| {
+            let parsed = values::decimal(v, 1.0..=1000.0);
+            put(&mut s.restart.backoff_multiplier, parsed)
+        },
+    )
+    .flink("restart-strategy.exponential-delay.backoff-multiplier"),
+    Key::new(
+        "restart-strategy.exponential-delay.reset-backoff-threshold",
+        |s, v| {
+            let parsed = values::duration(v, MS);
+            put(&mut s.restart.reset_backoff_threshold, parsed)
+        },
+    )
+    .flink("restart-strategy.exponential-delay.reset-backoff-threshold"),
+    Key::new(
+        "restart-strategy.exponential-delay.jitter-factor",
+        |s, v| put(&mut s.restart.jitter_factor, values::decimal(v, 0.0..=1.0)),
+    )
+    .flink("restart-strategy.exponential-delay.jitter-factor"),
+    Key::new(
+        "restart-strategy.failure-rate.max-failures-per-interval",
+        |s, v| {
+            let parsed = values::whole(v, "failures", 1..=1_000);
+            put(&mut s.restart.max_failures_per_interval, parsed)
+        },
+    )
+    .flink("restart-strategy.failure-rate.max-failures-per-interval"),
+    Key::new(
+        "restart-strategy.failure-rate.failure-rate-interval",
+        |s, v| {
+            put(
+                &mut s.restart.failure_rate_interval,
+                values::duration(v, MS),
+            )
+        },
+    )
+    .flink("restart-strategy.failure-rate.failure-rate-interval"),
+    Key::new("restart-strategy.failure-rate.delay", |s, v| {
+        let parsed = values::duration(v, Duration::ZERO);
+        put(&mut s.restart.failure_rate_delay, parsed)
+    })
+    .flink("restart-strategy.failure-rate.delay"),
     Key::new("marker.max-age", |s, v| {
         put(&mut s.marker.max_age, values::duration(v, 1000 * MS))
     }),

@@ -42,6 +42,8 @@ pub struct Settings {
     pub row_group_size: u64,
     /// `checkpoint.*`
     pub checkpoint: Checkpoint,
+    /// `restart-strategy.*`
+    pub restart: Restart,
     /// `marker.*`
     pub marker: Marker,
     /// `memory.*`
@@ -215,14 +217,64 @@ pub struct Checkpoint {
     pub interval: Duration,
     /// `checkpoint.mode`
     pub mode: CheckpointMode,
-    /// `checkpoint.min-pause`
-    pub min_pause: Duration,
+    /// `checkpoint.min-pause`, if it is set; see [`Checkpoint::min_pause`].
+    pub min_pause: Option<Duration>,
     /// `checkpoint.timeout`
     pub timeout: Duration,
     /// `checkpoint.tolerable-failed-checkpoints`
     pub tolerable_failed: u32,
     /// `checkpoint.max-concurrent`: 1.
     pub max_concurrent: usize,
+}
+
+impl Checkpoint {
+    /// The pause in force: without a setting it leaves half of each interval to the pipeline, but
+    /// asks for no more than this.
+    pub fn min_pause(&self) -> Duration {
+        const MIN_PAUSE_MAX: Duration = Duration::from_secs(30);
+        self.min_pause
+            .unwrap_or_else(|| MIN_PAUSE_MAX.min(self.interval / 2))
+    }
+}
+
+/// `restart-strategy.*`: what is set for all strategies; which of it counts, the type says.
+#[derive(Clone, Debug)]
+pub struct Restart {
+    /// `restart-strategy.type`
+    pub strategy: RestartStrategy,
+    /// `restart-strategy.fixed-delay.attempts`
+    pub fixed_attempts: u32,
+    /// `restart-strategy.fixed-delay.delay`
+    pub fixed_delay: Duration,
+    /// `restart-strategy.exponential-delay.initial-backoff`
+    pub initial_backoff: Duration,
+    /// `restart-strategy.exponential-delay.max-backoff`
+    pub max_backoff: Duration,
+    /// `restart-strategy.exponential-delay.backoff-multiplier`, at least 1.
+    pub backoff_multiplier: f64,
+    /// `restart-strategy.exponential-delay.reset-backoff-threshold`
+    pub reset_backoff_threshold: Duration,
+    /// `restart-strategy.exponential-delay.jitter-factor`, from 0 to 1.
+    pub jitter_factor: f64,
+    /// `restart-strategy.failure-rate.max-failures-per-interval`
+    pub max_failures_per_interval: u32,
+    /// `restart-strategy.failure-rate.failure-rate-interval`
+    pub failure_rate_interval: Duration,
+    /// `restart-strategy.failure-rate.delay`
+    pub failure_rate_delay: Duration,
+}
+
+/// `restart-strategy.type`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartStrategy {
+    /// A failure ends the process.
+    None,
+    /// So many times, each after the same delay.
+    FixedDelay,
+    /// Without end, after delays that grow.
+    ExponentialDelay,
+    /// As long as failures are rare.
+    FailureRate,
 }
 
 /// `checkpoint.mode`: there is only one.
@@ -356,10 +408,23 @@ impl Settings {
             checkpoint: Checkpoint {
                 interval: Duration::ZERO,
                 mode: CheckpointMode::ExactlyOnce,
-                min_pause: Duration::ZERO,
+                min_pause: None,
                 timeout: Duration::ZERO,
                 tolerable_failed: 0,
                 max_concurrent: 0,
+            },
+            restart: Restart {
+                strategy: RestartStrategy::None,
+                fixed_attempts: 0,
+                fixed_delay: Duration::ZERO,
+                initial_backoff: Duration::ZERO,
+                max_backoff: Duration::ZERO,
+                backoff_multiplier: 0.0,
+                reset_backoff_threshold: Duration::ZERO,
+                jitter_factor: 0.0,
+                max_failures_per_interval: 0,
+                failure_rate_interval: Duration::ZERO,
+                failure_rate_delay: Duration::ZERO,
             },
             marker: Marker {
                 max_age: Duration::ZERO,

@@ -77,6 +77,14 @@ pub(super) fn whole<T: TryFrom<u64>>(
         })
 }
 
+/// A number with a fraction.
+pub(super) fn decimal(value: &str, range: RangeInclusive<f64>) -> Parsed<f64> {
+    let number = value.trim().parse().ok();
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
+}
+
 /// A duration: `500ms`, `60 s`, `10min`, `1h`, `2d`; a bare number is milliseconds.
 pub(super) fn duration(value: &str, least: Duration) -> Parsed<Duration> {
     let parse = || {
@@ -309,6 +317,13 @@ pub(super) fn checkpoint_mode(value: &str) -> Parsed<CheckpointMode> {
         ),
         _ => Err("EXACTLY_ONCE".into()),
     }
+}
+
+/// There can be only one checkpoint under way.
+pub(super) fn max_concurrent(value: &str) -> Parsed<usize> {
+    whole(value, "checkpoints", 1..=1).map_err(|one| {
+        format!("{one}: table commits form a chain, so a second checkpoint could only wait for the first")
+    })
 }
 
 /// Flink's names for state backends.

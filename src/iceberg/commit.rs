@@ -4,8 +4,17 @@
 //! all its files, the cut of every worker and the verdict on every reject are there. The commit itself
 //! is I/O and runs on the async runtime; the operator keeps the epoch's capability until the commit is
 //! *proved*, so its output frontier is the durable frontier.
+//!
+//! | the commit of an epoch | what becomes of it |
+//! |---|---|
+//! | is proved | [`Outcome::Committed`], the capability goes |
+//! | is refused for good | the process fails |
+//! | can't be proved in time | [`Outcome::Failed`]; all that belongs to the epoch, its capability too, waits for the next one and is committed with it |
+//! | the same, and it is the last epoch of the run | the process fails: there is no next one |
+//! | can't be proved, and the process drains | the process fails after [`DRAIN_PATIENCE`] |
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -16,10 +25,12 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
+use tokio::time::timeout;
 
-use super::committer::{self, Staged};
-use super::{Committer, Sink, StagedFile};
-use crate::checkpoint::{Committed, Cut};
+use super::committer::{Committed, Staged};
+use super::{CommitFailure, Committer, Sink, StagedFile};
+use crate::alarm::Alarm;
+use crate::checkpoint::{Cut, Outcome};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::offsets::Offsets;
@@ -29,6 +40,9 @@ use crate::time::Epoch;
 /// The committer itself gives up after `checkpoint.timeout`, with the better error. This is for storage
 /// that hangs within a single request.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// How long a process that drains waits for a commit: less than the 30 s that supervisors usually give.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// When to commit what.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +58,7 @@ pub trait CommitStaged<'scope> {
     /// Makes one table commit per epoch: all its files, and the offsets its cuts reach.
     ///
     /// `gates` are streams whose frontier must also have passed. The returned stream carries one
-    /// [`Committed`] per epoch, on worker 0; its frontier is the durable frontier.
+    /// [`Outcome`] per epoch, on worker 0; its frontier is the durable frontier.
     fn commit(
         self,
         options: CommitOptions,
@@ -52,7 +66,7 @@ pub trait CommitStaged<'scope> {
         process: Arc<Process>,
         cuts: StreamVec<'scope, Epoch, Cut>,
         gates: StreamVec<'scope, Epoch, u64>,
-    ) -> StreamVec<'scope, Epoch, Committed>;
+    ) -> StreamVec<'scope, Epoch, Outcome>;
 }
 
 /// What has arrived of one epoch.
@@ -81,6 +95,14 @@ impl Pending {
 
     fn bytes(&self) -> u64 {
         self.files.iter().map(StagedFile::bytes).sum()
+    }
+
+    /// Takes along what belongs to an earlier epoch whose commit failed. Its cuts are covered by ours.
+    fn take_along(&mut self, mut earlier: Pending) {
+        self.capability = earlier.capability;
+        self.skipped += earlier.skipped;
+        earlier.files.append(&mut self.files);
+        self.files = earlier.files;
     }
 
     fn is_last(&self) -> bool {
@@ -133,25 +155,30 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
         process: Arc<Process>,
         cuts: StreamVec<'scope, Epoch, Cut>,
         gates: StreamVec<'scope, Epoch, u64>,
-    ) -> StreamVec<'scope, Epoch, Committed> {
+    ) -> StreamVec<'scope, Epoch, Outcome> {
         let scope = self.scope();
         let (peers, is_committer) = (scope.peers(), scope.index() == 0);
         let mut builder = OperatorBuilder::new("Commit".to_owned(), scope);
         let mut staged = builder.new_input(self, Exchange::new(|_: &StagedFile| 0));
         let mut cuts = builder.new_input(cuts, Exchange::new(|_: &Cut| 0));
         let mut gates = builder.new_input(gates, Exchange::new(|_: &u64| 0));
-        let (output, committed) = builder.new_output::<Vec<Committed>>();
+        let (output, outcomes) = builder.new_output::<Vec<Outcome>>();
         let mut output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
         let address = builder.operator_info().address;
-        let proved = scope.worker().sync_activator_for(address.to_vec());
+        let mut alarm = Alarm::new(scope.activator_for(Rc::clone(&address)));
+        let wake = scope.worker().sync_activator_for(address.to_vec());
+        process.on_drain(wake.clone());
 
         builder.build(move |_capabilities| {
             let mut arrived = Arrived::default();
             // Worker 0 finds the committer here; nothing arrives at the others.
             let mut committer = is_committer.then(|| sink.take_committer()).flatten();
             let mut committing: Option<(Epoch, Pending)> = None;
+            let mut draining_since = None;
+            // What could not be committed and rides with the next epoch.
+            let mut riding: Option<Pending> = None;
             let mut last_commit = Instant::now();
-            let (done, results) = mpsc::channel::<(Committer, Result<committer::Committed>)>();
+            let (done, results) = mpsc::channel::<(Committer, Result<Committed, CommitFailure>)>();
             move |frontiers| {
                 // 1. Read all input.
                 staged.for_each(|capability, files| {
@@ -175,20 +202,32 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let Some((epoch, pending)) = committing.take() else {
                         return;
                     };
+                    committer = Some(back);
                     match result {
                         Ok(made) => {
-                            committer = Some(back);
                             last_commit = Instant::now();
                             report(&process, epoch, &pending, &made);
-                            output.session(&pending.capability).give(Committed {
+                            output
+                                .session(&pending.capability)
+                                .give(Outcome::Committed {
+                                    epoch,
+                                    offsets: Some(pending.next()),
+                                });
+                        }
+                        Err(CommitFailure::Unknown(error)) if !pending.is_last() => {
+                            process.metrics().checkpoints_failed.inc();
+                            output.session(&pending.capability).give(Outcome::Failed {
                                 epoch,
-                                offsets: Some(pending.next()),
+                                files: pending.files.len(),
+                                reason: error.to_string(),
                             });
+                            riding = Some(pending);
                         }
                         // The capability is kept with the failure: this epoch is not durable.
-                        Err(error) => {
+                        Err(failure) => {
+                            process.metrics().checkpoints_failed.inc();
                             committing = Some((epoch, pending));
-                            return process.fail(error);
+                            return process.fail(failure.into());
                         }
                     }
                 }
@@ -196,7 +235,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                 // 3. The next epoch that has wholly arrived: commit it, or let an empty one pass.
                 while let Some(mut ready) = committer.take() {
                     let passed = |epoch: &Epoch| frontiers.iter().all(|f| !f.less_equal(epoch));
-                    let Some((epoch, pending)) = arrived.pop_first_if(passed) else {
+                    let Some((epoch, mut pending)) = arrived.pop_first_if(passed) else {
                         committer = Some(ready);
                         break;
                     };
@@ -204,41 +243,54 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         committing = Some((epoch, pending));
                         return process.fail(error);
                     }
+                    if let Some(earlier) = riding.take() {
+                        pending.take_along(earlier);
+                    }
                     let next = pending.next();
                     let due = pending.is_last() || last_commit.elapsed() >= options.marker_max_age;
                     let moved = !ready.marker().next.moved(&next).is_empty();
                     if pending.files.is_empty() && !(moved && due) {
                         committer = Some(ready);
                         process.metrics().epoch_committed.set(epoch.0 as i64);
-                        output.session(&pending.capability).give(Committed {
-                            epoch,
-                            offsets: None,
-                        });
+                        output
+                            .session(&pending.capability)
+                            .give(Outcome::Committed {
+                                epoch,
+                                offsets: None,
+                            });
                         continue;
                     }
                     let staged = pending.staged(epoch);
-                    let (done, proved) = (done.clone(), proved.clone());
+                    let (done, wake) = (done.clone(), wake.clone());
                     process.spawn(async move {
                         failpoint::pass("commit");
-                        let result = match tokio::time::timeout(
-                            options.timeout + GRACE,
-                            ready.commit(staged),
-                        )
-                        .await
-                        {
-                            Ok(result) => result.map_err(Error::from),
-                            Err(_) => Err(overdue(epoch, options.timeout)),
-                        };
+                        // The committer takes a commit that was dropped for one of unknown outcome.
+                        let commit = timeout(options.timeout + GRACE, ready.commit(staged));
+                        let result = commit.await.unwrap_or_else(|_| {
+                            Err(CommitFailure::Unknown(overdue(epoch, options.timeout)))
+                        });
                         failpoint::pass("proved");
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
-                        let _ = proved.activate();
+                        let _ = wake.activate();
                     });
                     committing = Some((epoch, pending));
+                    draining_since = None;
+                }
+
+                // 4. A drain waits for a commit, but not for ever.
+                if let Some((epoch, _)) = &committing
+                    && process.is_draining()
+                {
+                    let since = draining_since.get_or_insert_with(Instant::now);
+                    match DRAIN_PATIENCE.checked_sub(since.elapsed()) {
+                        Some(left) => alarm.after(left),
+                        None => process.fail(undrained(*epoch)),
+                    }
                 }
             }
         });
-        committed
+        outcomes
     }
 }
 
@@ -274,7 +326,17 @@ fn overdue(epoch: Epoch, timeout: Duration) -> Error {
     )
 }
 
-fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &committer::Committed) {
+fn undrained(epoch: Epoch) -> Error {
+    Error::external(format!(
+        "the commit of checkpoint {epoch} was not proved within {DRAIN_PATIENCE:?} of draining"
+    ))
+    .advice(
+        "nothing is lost: if it landed, the next start finds its marker, otherwise it reads the \
+         records again. Check that the catalog answers",
+    )
+}
+
+fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) {
     let (rows, bytes) = (pending.rows(), pending.bytes());
     let took = pending.since.elapsed();
     let metrics = process.metrics();

@@ -27,6 +27,7 @@ use super::failure;
 use super::guard::{GuardedCatalog, Intent};
 use super::lineage;
 use super::names;
+use super::outage::Outage;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
@@ -37,6 +38,10 @@ use crate::error::{Error, Result};
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a request may stay without an answer at first. It doubles with each that was cut off: a
+/// connection that has died in silence must not cost all the time there is, and a catalog that is slow
+/// gets its time in the end.
+const ANSWER_MIN: Duration = Duration::from_secs(30);
 /// How long a start tries to claim the pipeline.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(20);
 /// A read-back gets this long (or as long as the commit itself) even if the attempt has used all the time there was: an outcome
@@ -118,18 +123,25 @@ impl Target {
         let deadline = began + patience;
         let mut table = table.clone();
         let mut pause = PAUSE_MIN;
+        let mut answer = ANSWER_MIN;
+        let mut outage = Outage::default();
         loop {
+            let limit = deadline.min(Instant::now() + answer);
             let attempt = self
-                .attempt(&table, intent, marker, files, deadline)
+                .attempt(&table, intent, marker, files, limit)
                 .await
                 .map_err(CommitFailure::Fatal)?;
+            if Instant::now() >= limit {
+                answer *= 2;
+            }
             *sent += attempt.sent;
             let grace = deadline.max(Instant::now() + READ_BACK_MIN.min(self.patience));
-            let (fresh, decision) = self.read_back(intent, grace).await?;
+            let (fresh, decision) = self.read_back(intent, grace, &mut outage).await?;
             table = fresh;
             match decision {
                 Decision::AlreadyCommitted => {
                     let answer_lost = attempt.failure.is_some();
+                    outage.is_over();
                     return Ok(Landing::Proved { table, answer_lost });
                 }
                 Decision::Append => {}
@@ -149,14 +161,14 @@ impl Target {
                         attempt.failure.as_ref(),
                     )));
                 }
-                Some(error) => tracing::warn!(
-                    marker = %marker,
-                    error = failure::describe(error),
-                    "a commit did not land, trying again"
-                ),
-                None => tracing::warn!(
-                    marker = %marker,
-                    "the catalog reported a commit that is not in the table, trying again"
+                Some(error) => {
+                    let error = failure::describe(error);
+                    outage.goes_on("a commit did not land", marker, &error);
+                }
+                None => outage.goes_on(
+                    "a commit is not in the table",
+                    marker,
+                    "the catalog had reported success",
                 ),
             }
             sleep(pause).await;
@@ -172,7 +184,7 @@ impl Target {
         intent: &Intent,
         marker: &Marker,
         files: &[StagedFile],
-        deadline: Instant,
+        limit: Instant,
     ) -> Result<Attempt> {
         let files = files
             .iter()
@@ -210,7 +222,7 @@ impl Target {
         };
         let failure = match transaction() {
             Err(error) => Some(error),
-            Ok(transaction) => match timeout_at(deadline, transaction.commit(&guard)).await {
+            Ok(transaction) => match timeout_at(limit, transaction.commit(&guard)).await {
                 Ok(answer) => answer.err(),
                 Err(_elapsed) => Some(iceberg::Error::new(
                     ErrorKind::Unexpected,
@@ -229,10 +241,13 @@ impl Target {
         &self,
         intent: &Intent,
         deadline: Instant,
+        outage: &mut Outage,
     ) -> Result<(Table, Decision), CommitFailure> {
         let mut pause = PAUSE_MIN;
+        let mut answer = ANSWER_MIN;
         loop {
-            let loaded = timeout_at(deadline, self.catalog.load_table(&self.ident)).await;
+            let limit = deadline.min(Instant::now() + answer);
+            let loaded = timeout_at(limit, self.catalog.load_table(&self.ident)).await;
             let error = match loaded {
                 Ok(Ok(table)) => {
                     let observed = lineage::observe(table.metadata(), &self.pipeline)
@@ -243,7 +258,10 @@ impl Target {
                     return Err(CommitFailure::Fatal(dropped(&self.ident)));
                 }
                 Ok(Err(error)) => Some(error),
-                Err(_elapsed) => None,
+                Err(_elapsed) => {
+                    answer *= 2;
+                    None
+                }
             };
             if Instant::now() + pause >= deadline {
                 let unknown = format!(
@@ -255,6 +273,12 @@ impl Target {
                     None => Error::external(unknown).advice("the catalog does not answer"),
                 }));
             }
+            let said = error.as_ref().map(failure::describe);
+            outage.goes_on(
+                "a table can't be read back",
+                &self.ident,
+                said.as_deref().unwrap_or("no answer"),
+            );
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }

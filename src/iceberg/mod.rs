@@ -28,6 +28,7 @@ mod landing;
 mod lineage;
 mod metrics;
 pub mod names;
+mod outage;
 mod parquet_file;
 mod properties;
 mod rest;

@@ -1,4 +1,4 @@
-//! The one place that calls librdkafka directly: taking messages in batches.
+//! One of two places that call librdkafka directly (the other is `topic_id.rs`): taking messages in batches.
 //!
 //! `rd_kafka_consume_batch_queue` costs 0.09 µs of this thread's time a message where one poll a
 //! message costs 0.25 µs, which is a sixth of everything a record costs. The safe crate has no

@@ -10,7 +10,7 @@ use super::consumer::Consumer;
 use super::queue::{Event, Record};
 use super::source::{SourceOptions, Start};
 use crate::checkpoint::positions::Policies;
-use crate::checkpoint::{Close, Committed, Cut, Report};
+use crate::checkpoint::{Close, Cut, Report};
 use crate::error::{Error, Result};
 use crate::messages::Messages;
 use crate::metrics::PartitionLabels;
@@ -274,15 +274,14 @@ impl Reader {
 
     /// Writes what is committed of this worker's partitions to the consumer group, and ends the process if
     /// it was only waiting for this commit.
-    pub(super) fn committed(&mut self, committed: &Committed) {
-        if self.lost_in.is_some_and(|epoch| epoch <= committed.epoch)
+    pub(super) fn committed(&mut self, epoch: Epoch, offsets: Option<&Offsets>) {
+        if self.lost_in.is_some_and(|lost_in| lost_in <= epoch)
             && let Some(error) = self.lost.take()
         {
             self.process.fail(error);
         }
         let mut mine = Offsets::new();
-        let offsets = committed.offsets.iter().flat_map(Offsets::iter);
-        for (topic, partition, next) in offsets {
+        for (topic, partition, next) in offsets.into_iter().flat_map(Offsets::iter) {
             if self.position_of(topic, partition).is_some() {
                 mine.set(topic, partition, next);
             }

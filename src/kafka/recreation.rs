@@ -37,7 +37,7 @@ use crate::time::Epoch;
 /// Between two questions to brokers that do not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the end of a run waits for the answer.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+const LAST_WAIT: Duration = Duration::from_secs(15);
 
 /// The topics of a run, as its marker knows them.
 pub struct TopicWatch {

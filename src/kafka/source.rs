@@ -23,7 +23,7 @@ use super::reader::{LAG_INTERVAL, Reader};
 use crate::alarm::Alarm;
 use crate::budget::{Budget, Charge};
 use crate::checkpoint::positions::Policies;
-use crate::checkpoint::{Close, Committed, Cut, Report};
+use crate::checkpoint::{Close, Cut, Outcome, Report};
 use crate::config::Kafka;
 use crate::error::Result;
 use crate::messages::Messages;
@@ -80,7 +80,7 @@ pub struct Source<'scope> {
 pub trait KafkaSource<'scope> {
     /// Reads this worker's share of the partitions.
     ///
-    /// `closes` must be the coordinator's broadcast, `committed` the sinks' broadcast. Neither is
+    /// `closes` must be the coordinator's broadcast, `outcomes` the sinks' broadcast. Neither is
     /// connected to an output: the operator's own capability alone says which epoch is open.
     fn kafka_source(
         self,
@@ -88,7 +88,7 @@ pub trait KafkaSource<'scope> {
         process: Arc<Process>,
         budget: Budget,
         closes: StreamVec<'scope, Epoch, Close>,
-        committed: StreamVec<'scope, Epoch, Committed>,
+        outcomes: StreamVec<'scope, Epoch, Outcome>,
     ) -> Result<Source<'scope>>;
 }
 
@@ -99,7 +99,7 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
         process: Arc<Process>,
         budget: Budget,
         closes: StreamVec<'scope, Epoch, Close>,
-        committed: StreamVec<'scope, Epoch, Committed>,
+        outcomes: StreamVec<'scope, Epoch, Outcome>,
     ) -> Result<Source<'scope>> {
         let (worker, peers) = (self.index(), self.peers());
         let mut builder = OperatorBuilder::new("Kafka source".to_owned(), self);
@@ -112,7 +112,7 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
         let mut reports_output =
             OutputBuilder::<_, CapacityContainerBuilder<_>>::from(reports_output);
         let mut closes = builder.new_input_connection(closes, Pipeline, []);
-        let mut committed = builder.new_input_connection(committed, Pipeline, []);
+        let mut outcomes = builder.new_input_connection(outcomes, Pipeline, []);
 
         let address = builder.operator_info().address;
         let mut alarm = Alarm::new(self.activator_for(Rc::clone(&address)));
@@ -133,10 +133,15 @@ impl<'scope> KafkaSource<'scope> for Scope<'scope, Epoch> {
             move |_frontiers| {
                 // 1. Control inputs.
                 closes.for_each(|_, batch| pending.extend(batch.drain(..)));
-                committed.for_each(|_, batch| {
-                    for committed in batch.drain(..) {
-                        budget.committed(committed.epoch);
-                        reader.committed(&committed);
+                outcomes.for_each(|_, batch| {
+                    for outcome in batch.drain(..) {
+                        match outcome {
+                            Outcome::Committed { epoch, offsets } => {
+                                budget.committed(epoch);
+                                reader.committed(epoch, offsets.as_ref());
+                            }
+                            Outcome::Failed { epoch, .. } => budget.rides_on(epoch),
+                        }
                     }
                 });
                 if process.has_failed() || open.is_none() {

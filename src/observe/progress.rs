@@ -1,19 +1,18 @@
 //! What a run shows while it works: a live line on a terminal, a log line now and then elsewhere.
 
 use std::io::{IsTerminal, stderr};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::process::Process;
+use crate::metrics::Metrics;
 
 /// How often the live line is drawn.
 const LIVE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a log line is written where there is no terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Shows the progress of a process until it is dropped.
+/// Shows the progress of a run until it is dropped.
 pub struct Progress {
     task: tokio::task::JoinHandle<()>,
     line: Option<ProgressBar>,
@@ -21,7 +20,7 @@ pub struct Progress {
 
 impl Progress {
     /// Starts showing on `screen`. Must be called within the async runtime.
-    pub fn start(process: &Arc<Process>, screen: &MultiProgress) -> Self {
+    pub fn start(metrics: &Metrics, screen: &MultiProgress) -> Self {
         let line = stderr().is_terminal().then(|| {
             let line = screen.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -29,7 +28,7 @@ impl Progress {
             }
             line
         });
-        let task = tokio::spawn(show(Arc::clone(process), line.clone()));
+        let task = tokio::spawn(show(metrics.clone(), line.clone()));
         Self { task, line }
     }
 }
@@ -49,13 +48,12 @@ struct Sample {
     read: u64,
 }
 
-async fn show(process: Arc<Process>, line: Option<ProgressBar>) {
+async fn show(metrics: Metrics, line: Option<ProgressBar>) {
     let interval = if line.is_some() {
         LIVE_INTERVAL
     } else {
         LOG_INTERVAL
     };
-    let metrics = process.metrics();
     let mut before = Sample {
         at: Instant::now(),
         read: metrics.records_read.get(),
@@ -68,7 +66,7 @@ async fn show(process: Arc<Process>, line: Option<ProgressBar>) {
         };
         let seconds = now.at.duration_since(before.at).as_secs_f64();
         let rate = ((now.read - before.read) as f64 / seconds) as u64;
-        let lag = process.metrics().lag_total();
+        let lag = metrics.lag_total();
         match &line {
             Some(line) => {
                 line.set_message(format!(

@@ -13,12 +13,12 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::error::{Error, Result};
-use crate::process::Process;
+use crate::metrics::Metrics;
 
-/// Serves the figures of `process` on 127.0.0.1 until the runtime ends. Port 0 takes a free one.
+/// Serves the figures on 127.0.0.1 until the runtime ends. Port 0 takes a free one.
 ///
 /// Returns the address. Fails before any work begins if the port is taken.
-pub async fn serve(process: Arc<Process>, port: u16) -> Result<SocketAddr> {
+pub async fn serve(metrics: &Metrics, port: u16) -> Result<SocketAddr> {
     let taken = |error: std::io::Error| {
         Error::config(format!(
             "the metrics port {port} on 127.0.0.1 can't be opened"
@@ -34,7 +34,7 @@ pub async fn serve(process: Arc<Process>, port: u16) -> Result<SocketAddr> {
         .map_err(taken)?;
     let address = listener.local_addr().map_err(taken)?;
     let mut registry = Registry::default();
-    process.metrics().register(&mut registry);
+    metrics.register(&mut registry);
     let registry = Arc::new(registry);
     let app = Router::new().route(
         "/metrics",
@@ -56,7 +56,7 @@ pub async fn serve(process: Arc<Process>, port: u16) -> Result<SocketAddr> {
             }
         }),
     );
-    process.spawn(async move {
+    tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).await {
             tracing::warn!(%error, "the metrics endpoint ended");
         }

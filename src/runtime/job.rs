@@ -15,7 +15,7 @@ use super::start::policies;
 use crate::budget::Budget;
 use crate::checkpoint::coordinator::coordinator;
 use crate::checkpoint::pace::Pace;
-use crate::checkpoint::{Close, Committed, Cut, Report};
+use crate::checkpoint::{Close, Cut, Outcome, Report};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::format::{Decoder, JsonDecoder};
@@ -63,11 +63,11 @@ pub struct Job<'scope> {
     shared: Arc<Shared>,
     budget: Budget,
     closes: StreamVec<'scope, Epoch, Close>,
-    committed: StreamVec<'scope, Epoch, Committed>,
+    outcomes: StreamVec<'scope, Epoch, Outcome>,
     cuts: RefCell<Vec<StreamVec<'scope, Epoch, Cut>>>,
     reports: RefCell<Vec<StreamVec<'scope, Epoch, (usize, Report)>>>,
     gates: RefCell<Vec<StreamVec<'scope, Epoch, u64>>>,
-    commits: RefCell<Vec<StreamVec<'scope, Epoch, Committed>>>,
+    commits: RefCell<Vec<StreamVec<'scope, Epoch, Outcome>>>,
 }
 
 impl<'scope> Job<'scope> {
@@ -80,20 +80,20 @@ impl<'scope> Job<'scope> {
         let checkpoint = &shared.settings.checkpoint;
         let pace = Pace {
             interval: checkpoint.interval,
-            min_pause: checkpoint.min_pause,
+            min_pause: checkpoint.min_pause(),
+            tolerable_failed: checkpoint.tolerable_failed,
         };
-        let metrics = shared.process.metrics();
         // Neither edge adds to an epoch: nothing that arrives over them goes on from there.
         let (reports_edge, reports) = scope.feedback(Epochs::default());
-        let (committed_edge, committed) = scope.feedback(Epochs::default());
-        let committed = committed.broadcast();
+        let (outcomes_edge, outcomes) = scope.feedback(Epochs::default());
+        let outcomes = outcomes.broadcast();
         let closes = coordinator(
             scope,
             shared.start.epoch,
             pace,
-            metrics.clone(),
+            Arc::clone(&shared.process),
             reports,
-            committed.clone(),
+            outcomes.clone(),
         );
         let job = Self {
             scope,
@@ -101,11 +101,11 @@ impl<'scope> Job<'scope> {
                 shared.settings.memory.in_flight,
                 // The setting is for the process.
                 shared.settings.memory.uncommitted / shared.settings.parallelism as u64,
-                metrics.in_flight_bytes.clone(),
+                shared.process.metrics().in_flight_bytes.clone(),
             ),
             shared: Arc::clone(shared),
             closes,
-            committed,
+            outcomes,
             cuts: RefCell::default(),
             reports: RefCell::default(),
             gates: RefCell::default(),
@@ -118,7 +118,7 @@ impl<'scope> Job<'scope> {
             .connect_loop(reports_edge);
         scope
             .concatenate(job.commits.take())
-            .connect_loop(committed_edge);
+            .connect_loop(outcomes_edge);
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl<'scope> Job<'scope> {
             self.process(),
             self.budget(),
             self.closes.clone(),
-            self.committed.clone(),
+            self.outcomes.clone(),
         )?;
         let unchanged = self.shared.topics.gate(self.process(), source.cuts.clone());
         self.commits_wait_for(unchanged);
@@ -205,7 +205,7 @@ impl<'scope> Job<'scope> {
     pub fn commit(&self, staged: StreamVec<'scope, Epoch, StagedFile>) {
         let cuts = self.scope.concatenate(self.cuts.borrow().clone());
         let gates = self.scope.concatenate(self.gates.borrow().clone());
-        let committed = staged.commit(
+        let outcomes = staged.commit(
             CommitOptions {
                 marker_max_age: self.shared.settings.marker.max_age,
                 timeout: self.shared.settings.checkpoint.timeout,
@@ -215,6 +215,6 @@ impl<'scope> Job<'scope> {
             cuts,
             gates,
         );
-        self.commits.borrow_mut().push(committed);
+        self.commits.borrow_mut().push(outcomes);
     }
 }

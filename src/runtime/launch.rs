@@ -1,6 +1,7 @@
-//! Launching the workers of one process and waiting for them.
+//! Launching the workers of one process, waiting for them, and launching them again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,9 @@ use timely::worker::Worker;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::job::{Dataflow, Job};
+use super::restarts::{Failure, History, Verdict, decide};
 use super::{signals, start};
-use crate::config::Settings;
+use crate::config::{Restart, Settings};
 use crate::error::{Error, Result};
 use crate::observe::{Progress, serve_metrics};
 use crate::process::Process;
@@ -44,7 +46,7 @@ impl Default for Cluster {
 pub struct RunOptions {
     /// The processes.
     pub cluster: Cluster,
-    /// Read to the ends seen at the start, then finish.
+    /// Read to the ends seen at the start (the last one, if there are restarts), then finish.
     pub bounded: bool,
     /// Where to draw the live line.
     pub screen: MultiProgress,
@@ -71,6 +73,12 @@ pub struct Summary {
 
 /// Runs a dataflow until it has drained, reached its bound, or failed.
 pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Result<Summary> {
+    let RunOptions {
+        cluster,
+        bounded,
+        screen,
+        watch,
+    } = options;
     let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(ASYNC_THREADS)
@@ -80,20 +88,99 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
     let process = Arc::new(Process::new(runtime.handle().clone()));
     if let Some(port) = settings.metrics.prometheus_port {
-        runtime.block_on(serve_metrics(Arc::clone(&process), port))?;
+        runtime.block_on(serve_metrics(process.metrics(), port))?;
     }
     let listener = signals::listen(Arc::clone(&process))?;
     let progress = {
         let _entered = runtime.enter();
-        Progress::start(&process, &options.screen)
+        Progress::start(process.metrics(), &screen)
     };
-    (options.watch)(Arc::clone(&process));
+    watch(Arc::clone(&process));
 
-    let config = config(settings.parallelism, &options.cluster);
-    let alone = options.cluster.addresses.len() <= 1;
-    let preparation = start::Preparation::new(settings, options.bounded, Arc::clone(&process));
+    if cluster.addresses.len() > 1 {
+        hush_broken_connections();
+    }
+    let outcome = supervise(&process, &settings.restart, |process| {
+        launch(dataflow, &settings, &cluster, bounded, process)
+    });
+    drop(progress);
+    drop(listener);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    outcome?;
+    let metrics = process.metrics();
+    Ok(Summary {
+        records: metrics.records_committed.get(),
+        files: metrics.files_committed.get(),
+        bytes: metrics.bytes_committed.get(),
+        commits: metrics.commits.get(),
+        rejected: metrics.records_rejected.get(),
+        took: began.elapsed(),
+    })
+}
+
+/// Launches the dataflow, and again after each failure that may pass.
+fn supervise(
+    process: &Arc<Process>,
+    restart: &Restart,
+    launch: impl Fn(&Arc<Process>) -> Result<()>,
+) -> Result<()> {
+    let mut history = History::default();
+    let mut process = Arc::clone(process);
+    loop {
+        let Err(error) = launch(&process) else {
+            return Ok(());
+        };
+        process.end();
+        history.add(Failure {
+            at: Instant::now(),
+            ran: process.ran(),
+            permanent: error.is_permanent(),
+            draining: process.is_draining(),
+        });
+        match decide(restart, &history, chance()) {
+            Verdict::GiveUp(reason) => {
+                tracing::info!("not started again: {reason}");
+                return Err(error);
+            }
+            Verdict::End => {
+                tracing::warn!("ended before the next start; the last failure was: {error}");
+                return Ok(());
+            }
+            Verdict::RestartIn(delay) => {
+                tracing::warn!(
+                    "the dataflow has failed and is started again in {delay:.1?} (restart {}): {error}",
+                    history.total()
+                );
+                process.sleep_unless_draining(delay);
+                if process.is_draining() {
+                    return Ok(());
+                }
+                process.metrics().restarts.inc();
+                process = Arc::new(process.restarted());
+            }
+        }
+    }
+}
+
+/// A random number from 0 to 1.
+fn chance() -> f64 {
+    let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
+    bits as f64 / u64::MAX as f64
+}
+
+/// Runs the workers once, until all of them have ended.
+fn launch(
+    dataflow: Dataflow,
+    settings: &Settings,
+    cluster: &Cluster,
+    bounded: bool,
+    process: &Arc<Process>,
+) -> Result<()> {
+    let config = config(settings.parallelism, cluster);
+    let alone = cluster.addresses.len() <= 1;
+    let preparation = start::Preparation::new(settings.clone(), bounded, Arc::clone(process));
     let workers = {
-        let process = Arc::clone(&process);
+        let process = Arc::clone(process);
         timely::execute(config, move |worker| {
             work(worker, &dataflow, &process, &preparation);
             if !alone {
@@ -111,21 +198,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
             process.fail(Error::internal(format!("a worker panicked: {panic}")));
         }
     }
-    drop(progress);
-    drop(listener);
-    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
-    if let Some(failure) = process.take_failure() {
-        return Err(failure);
-    }
-    let metrics = process.metrics();
-    Ok(Summary {
-        records: metrics.records_committed.get(),
-        files: metrics.files_committed.get(),
-        bytes: metrics.bytes_committed.get(),
-        commits: metrics.commits.get(),
-        rejected: metrics.records_rejected.get(),
-        took: began.elapsed(),
-    })
+    process.take_failure().map_or(Ok(()), Err)
 }
 
 fn config(threads: usize, cluster: &Cluster) -> Config {
@@ -147,9 +220,11 @@ fn config(threads: usize, cluster: &Cluster) -> Config {
 }
 
 /// Ends a failed process at once, so that its peers notice: an orderly end of its connections would
-/// leave them waiting for its frontier for ever. They end too, and the whole cluster is restarted.
+/// leave them waiting for its frontier for ever. They end too, and the whole cluster is to be started
+/// again: timely's connections can't be made anew by one process alone.
 fn leave_the_cluster_if_failed(process: &Process) {
     if let Some(error) = process.take_failure() {
+        tracing::info!("a run of several processes is not started again from within");
         eprintln!("error: {error}");
         std::process::exit(i32::from(error.kind().exit_code()));
     }
@@ -157,6 +232,28 @@ fn leave_the_cluster_if_failed(process: &Process) {
     while process.has_failed() {
         std::thread::park();
     }
+}
+
+/// How timely's threads tell that the connection to another process broke: they panic.
+fn is_broken_connection(panic: &str) -> bool {
+    panic.contains("timely communication error") || panic.contains("MergeQueue poisoned")
+}
+
+/// Those panics are no defect, and the one line that says what has happened should not be searched for
+/// among their backtraces.
+fn hush_broken_connections() {
+    let tell = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !is_broken_connection(message(panic.payload())) {
+            tell(panic);
+        }
+    }));
+}
+
+fn message(panic: &dyn Any) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 /// What every worker does. It must come back on all of them or on none: a failure anywhere sets the
@@ -176,6 +273,7 @@ fn work(
         worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
             Job::build(dataflow, &shared, scope)
         })?;
+        process.has_started();
         while worker.has_dataflows() && !process.has_failed() {
             worker.step_or_park(None);
         }
@@ -185,13 +283,8 @@ fn work(
         Ok(Ok(())) => {}
         Ok(Err(error)) => process.fail(error),
         Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            // How timely tells that the connection to another process broke.
-            if text.contains("MergeQueue poisoned") {
+            let text = message(&*panic);
+            if is_broken_connection(text) {
                 return process.fail(
                     Error::external("another process of this run has ended").advice(
                         "see its log, and start all processes again, with the same -n and -w; \

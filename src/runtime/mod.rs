@@ -9,10 +9,13 @@
 //! ```
 //!
 //! What must never happen here: a worker that leaves alone. Either the dataflow completes on all of
-//! them, or the failure slot of the process is set and all of them drop it.
+//! them, or the failure slot of the process is set and all of them drop it. Then `restarts` decides
+//! whether the whole of it begins again: a fresh [`Process`](crate::process::Process), new workers, the
+//! table's marker.
 
 mod job;
 mod launch;
+mod restarts;
 mod share;
 mod signals;
 mod start;

@@ -15,6 +15,7 @@ use timely::worker::Worker;
 use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
+use crate::checkpoint::marker::Marker;
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
 use crate::config::{Place, Settings};
 use crate::error::{Error, Result};
@@ -78,6 +79,13 @@ impl Preparation {
                 self.agree(&settings)?;
                 self.follow(start, generation).map(Some)
             }
+            // Worker 0 is about to say it itself, with the kind of the error. It wakes us then.
+            Some(Said::Failed(_)) if worker.index() < self.settings.parallelism => {
+                while !self.process.has_failed() {
+                    std::thread::park();
+                }
+                Ok(None)
+            }
             Some(Said::Failed(reason)) => Err(Error::external(format!(
                 "process 0 could not start: {reason}"
             ))),
@@ -110,6 +118,7 @@ impl Preparation {
                 settings.on_rollback,
             ))?
             .with_patience(settings.checkpoint.timeout);
+        self.claims_after(observed.marker())?;
         let resumed = observed.marker().is_some();
         let cluster_id = cluster.id();
         let mut beginning = Beginning::default();
@@ -127,6 +136,7 @@ impl Preparation {
             ends,
         };
         let generation = marker.generation;
+        self.process.claims(generation);
         tracing::info!(
             pipeline = settings.pipeline.name,
             generation = generation.0,
@@ -218,6 +228,24 @@ impl Preparation {
             ),
             start,
             sink,
+        }
+    }
+
+    /// Notes the generation that this start will try to claim. A start from within never takes the
+    /// pipeline over from a process that was started meanwhile: that one is what somebody wanted.
+    fn claims_after(&self, marker: Option<&Marker>) -> Result<()> {
+        let found = marker.map_or(Generation::default(), |marker| marker.generation);
+        match self.process.claimed() {
+            Some(ours) if found > ours => Err(Error::fenced(format!(
+                "generation {found} of pipeline {} has taken over while this process, generation \
+                 {ours}, was waiting for its restart",
+                self.settings.pipeline.name
+            ))
+            .advice("nothing is lost: the newer process goes on from the last marker")),
+            _ => {
+                self.process.claims(found.next());
+                Ok(())
+            }
         }
     }
 

@@ -1,14 +1,16 @@
 //! calve as a process: the binary under test, run as a user runs it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::signal;
+use super::{eventually, signal};
 
 /// A command line of calve, to be completed and started.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ pub struct Calve {
     dir: PathBuf,
     /// What a shell does before it becomes calve.
     prelude: Option<String>,
+    quiet: bool,
 }
 
 impl Calve {
@@ -28,7 +31,14 @@ impl Calve {
             env: BTreeMap::new(),
             dir: dir.into(),
             prelude: None,
+            quiet: false,
         }
+    }
+
+    /// Its output is not printed: for tests that run hundreds of processes, and show what matters.
+    pub fn quiet(mut self) -> Calve {
+        self.quiet = true;
+        self
     }
 
     pub fn arg(mut self, arg: &str) -> Calve {
@@ -75,6 +85,24 @@ impl Calve {
         self
     }
 
+    /// This folder is a disk of its own with room for so many KiB, seen by calve only and gone with it.
+    pub fn small_disk(mut self, folder: &Path, kib: u64) -> Calve {
+        let folder = folder.display();
+        self.prelude = Some(format!(
+            "mkdir -p '{folder}' && mount -t tmpfs -o size={kib}k none '{folder}' || exit 99"
+        ));
+        self
+    }
+
+    /// Passes this failpoint so many times, and then does what the word says, once.
+    pub fn failpoint(self, point: &str, passes: u32, word: &str) -> Calve {
+        let before = match passes {
+            0 => String::new(),
+            passes => format!("{passes}*off->"),
+        };
+        self.env("FAILPOINTS", &format!("{point}={before}1*return({word})"))
+    }
+
     /// Starts it.
     pub fn start(self) -> Running {
         let binary = env!("CARGO_BIN_EXE_calve");
@@ -92,7 +120,15 @@ impl Calve {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let ours = [
-                "KAFKA_", "FLINK_", "ICEBERG_", "S3_", "AWS_", "BATCH_", "CALVE_", "TARGET_",
+                "KAFKA_",
+                "FLINK_",
+                "ICEBERG_",
+                "S3_",
+                "AWS_",
+                "BATCH_",
+                "CALVE_",
+                "TARGET_",
+                "FAILPOINTS",
             ];
             if ours.iter().any(|prefix| text.starts_with(prefix)) || text == "RUST_LOG" {
                 command.env_remove(&name);
@@ -105,13 +141,16 @@ impl Calve {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("calve starts");
-        println!("calve {} (pid {})", self.args.join(" "), process.id());
+        if !self.quiet {
+            println!("calve {} (pid {})", self.args.join(" "), process.id());
+        }
         let stdout = capture(process.stdout.take().expect("a pipe"));
         let stderr = capture(process.stderr.take().expect("a pipe"));
         Running {
             process,
             stdout,
             stderr,
+            quiet: self.quiet,
         }
     }
 
@@ -159,9 +198,14 @@ pub struct Running {
     process: Child,
     stdout: Capture,
     stderr: Capture,
+    quiet: bool,
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Both outputs, until now.
     pub fn output(&self) -> String {
         self.stdout.so_far() + &self.stderr.so_far()
@@ -171,6 +215,35 @@ impl Running {
         matches!(self.process.try_wait(), Ok(None))
     }
 
+    /// True while it is stopped by SIGSTOP.
+    pub fn is_stopped(&self) -> bool {
+        // `pid (name) state …`; the name has no parenthesis.
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        status.is_ok_and(|text| text.contains(") T "))
+    }
+
+    /// Figures of its metrics endpoint (`PROMETHEUS_PORT=0` opens one), unless it is not there yet or
+    /// does not answer at once.
+    pub fn figures<const N: usize>(&self, names: [&str; N]) -> Option<[u64; N]> {
+        let output = self.output();
+        let (_, rest) = output.split_once("metrics at http://")?;
+        let (address, _) = rest.split_once("/metrics")?;
+        let patience = Some(Duration::from_millis(500));
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(patience).ok()?;
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let figure = |name: &str| {
+            let mut lines = text.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        };
+        let found: Vec<u64> = names.iter().map_while(|name| figure(name)).collect();
+        found.try_into().ok()
+    }
+
     /// Asks it to drain and end.
     pub fn sigterm(&self) {
         signal(&self.process, "TERM");
@@ -178,6 +251,37 @@ impl Running {
 
     pub fn signal(&self, name: &str) {
         signal(&self.process, name);
+    }
+
+    /// How many rows it has said to have committed, until now.
+    pub fn committed_rows(&self) -> u64 {
+        committed_rows(&self.output())
+    }
+
+    /// Waits until it has said to have committed this many rows.
+    #[track_caller]
+    pub fn wait_rows(&self, rows: u64) {
+        eventually(&format!("{rows} rows are committed"), || {
+            assert_ne!(self.state(), 'Z', "calve has ended:\n{}", self.output());
+            self.committed_rows() >= rows
+        });
+    }
+
+    /// Waits until it has stopped at this failpoint.
+    #[track_caller]
+    pub fn wait_stopped(&self, point: &str) {
+        let said = format!("failpoint {point}: stop");
+        eventually(&format!("it stops at {point}"), || {
+            self.state() == 'T' && self.output().contains(&said)
+        });
+    }
+
+    /// As the kernel has it: S sleeps, R runs, T is stopped, Z has ended.
+    fn state(&self) -> char {
+        let stat = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(stat).expect("a process that nobody has waited for");
+        let (_, state) = stat.rsplit_once(") ").expect("a name");
+        state.chars().next().expect("a state")
     }
 
     /// Ends it as a crash would, and waits for its end.
@@ -212,12 +316,15 @@ impl Running {
         let empty = || capture(std::io::empty());
         let stdout = std::mem::replace(&mut self.stdout, empty()).all();
         let stderr = std::mem::replace(&mut self.stderr, empty()).all();
-        println!(
-            "calve (pid {}): {status}\n{stdout}{stderr}",
-            self.process.id()
-        );
+        if !self.quiet {
+            println!(
+                "calve (pid {}): {status}\n{stdout}{stderr}",
+                self.process.id()
+            );
+        }
         let finished = Finished {
             code: status.code(),
+            signal: status.signal(),
             stdout,
             stderr,
         };
@@ -245,6 +352,8 @@ impl Drop for Running {
 pub struct Finished {
     /// The exit code; none after a signal.
     pub code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -261,6 +370,19 @@ impl Finished {
         self
     }
 
+    /// It was killed, as a crash would, by this failpoint.
+    #[track_caller]
+    pub fn expect_killed_at(self, point: &str) -> Finished {
+        const SIGKILL: i32 = 9;
+        assert_eq!(self.signal, Some(SIGKILL), "{}", self.output());
+        self.expect_output(&[&format!("failpoint {point}: kill")])
+    }
+
+    /// How many rows it said to have committed.
+    pub fn committed_rows(&self) -> u64 {
+        committed_rows(&self.output())
+    }
+
     /// What it said has every one of these (in any case).
     #[track_caller]
     pub fn expect_output(self, texts: &[&str]) -> Finished {
@@ -274,16 +396,33 @@ impl Finished {
         self
     }
 
+    /// Nothing has panicked, but where a test had asked for it.
     fn expect_no_panic(self) -> Finished {
-        assert!(
-            !self.stderr.contains("panicked at"),
-            "calve panicked:\n{}",
-            self.stderr
-        );
+        let mut lines = self.stderr.lines();
+        while lines.any(|line| line.contains("panicked at")) {
+            let why = lines.next().unwrap_or_default();
+            let asked_for = why.starts_with("failpoint ");
+            assert!(asked_for, "calve panicked:\n{}", self.stderr);
+        }
         self
     }
 
     pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
+}
+
+/// The rows of all commits that a log reports.
+fn committed_rows(log: &str) -> u64 {
+    log.lines()
+        .filter_map(|line| {
+            line.split_once("checkpoint committed ")?
+                .1
+                .split_once(" records=")
+        })
+        .map(|(_, rest)| {
+            let digits = rest.split(' ').next().expect("a field");
+            digits.parse::<u64>().expect("a number of records")
+        })
+        .sum()
 }

@@ -168,11 +168,19 @@ impl Topic {
         });
     }
 
+    /// Deletes the topic.
+    pub fn delete(&self) {
+        block_on(
+            self.admin()
+                .delete_topics(&[&self.name], &AdminOptions::new()),
+        )
+        .expect("the broker answers");
+    }
+
     /// Deletes the topic and makes another one of the same name.
     pub fn recreate(&self) {
         let admin = self.admin();
-        block_on(admin.delete_topics(&[&self.name], &AdminOptions::new()))
-            .expect("the broker answers");
+        self.delete();
         eventually("the topic is gone", || self.known_partitions() == 0);
         let new = NewTopic::new(&self.name, self.partitions, TopicReplication::Fixed(1));
         eventually("the topic is there again", || {

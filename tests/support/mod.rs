@@ -22,18 +22,21 @@ mod kafka;
 mod pipeline;
 mod producer;
 mod proxy;
+mod random;
 mod services;
 mod verify;
+mod watch;
 
 use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use calve::{Calve, Finished};
+pub use calve::{Calve, Finished, Running};
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
-pub use proxy::{Action, Proxy, Request};
+pub use proxy::{Action, Proxy, Request, switchable};
+pub use random::Random;
 pub use services::Services;
 pub use verify::{Table, run_script};
 
@@ -44,6 +47,7 @@ pub fn unique(hint: &str) -> String {
 }
 
 /// Waits, at most a minute and a half, until the condition holds.
+#[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {

@@ -100,6 +100,8 @@ impl Pipeline {
             .env("KAFKA_AUTO_OFFSET_RESET", "earliest")
             .env("KAFKA_PARTITION_DISCOVERY_INTERVAL_MS", "1000")
             .env("FLINK_CHECKPOINT_INTERVAL_MS", "1000")
+            // A failure ends the process, but where a test is about restarts.
+            .env("CALVE_RESTART_STRATEGY_TYPE", "none")
             .env(
                 "ICEBERG_CATALOG_TYPE",
                 if self.catalog == Catalog::Rest {

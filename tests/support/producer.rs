@@ -16,6 +16,7 @@ use rdkafka::producer::{
 
 use serde::Deserialize;
 
+use super::Random;
 use super::kafka::{Topic, client};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -98,12 +99,16 @@ pub struct Producer {
 
 impl Producer {
     pub fn new(topic: &Topic) -> Producer {
-        Self::with(topic, &[])
+        Self::with(topic, &[], seed())
     }
 
     /// A producer that can open transactions.
     pub fn transactional(topic: &Topic, id: &str) -> Producer {
-        let producer = Self::with(topic, &[("transactional.id", id)]);
+        Self::transactional_with(topic, id, seed())
+    }
+
+    fn transactional_with(topic: &Topic, id: &str, seed: u64) -> Producer {
+        let producer = Self::with(topic, &[("transactional.id", id)], seed);
         producer
             .inner
             .init_transactions(TIMEOUT)
@@ -111,7 +116,7 @@ impl Producer {
         producer
     }
 
-    fn with(topic: &Topic, settings: &[(&str, &str)]) -> Producer {
+    fn with(topic: &Topic, settings: &[(&str, &str)], seed: u64) -> Producer {
         let recorder = Recorder::default();
         let mut config = client(&topic.brokers);
         config
@@ -132,7 +137,7 @@ impl Producer {
                 .expect("a producer"),
             recorder,
             produced: Produced::default(),
-            samples: Samples::new(),
+            samples: Samples::new(seed),
             next_partition: 0,
         }
     }
@@ -252,38 +257,34 @@ impl Producer {
     }
 }
 
-/// Samples with random ids. The seed is printed; `CALVE_TEST_SEED` replays it.
+/// A seed for random ids. It is printed; `CALVE_TEST_SEED` replays it.
+fn seed() -> u64 {
+    let seed = match std::env::var("CALVE_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("CALVE_TEST_SEED is a number"),
+        Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
+    };
+    println!("producer seed: {seed}");
+    seed
+}
+
+/// Samples with random ids.
 struct Samples {
-    state: u64,
+    random: Random,
     number: u64,
 }
 
 impl Samples {
-    fn new() -> Samples {
-        let seed = match std::env::var("CALVE_TEST_SEED") {
-            Ok(seed) => seed.parse().expect("CALVE_TEST_SEED is a number"),
-            Err(_) => uuid::Uuid::new_v4().as_u64_pair().0,
-        };
-        println!("producer seed: {seed}");
+    fn new(seed: u64) -> Samples {
         Samples {
-            state: seed,
+            random: Random::new(seed),
             number: 0,
         }
     }
 
-    /// splitmix64
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn next(&mut self) -> (u64, String) {
-        let bits = (u128::from(self.random()) << 64) | u128::from(self.random());
+        let bits = (u128::from(self.random.next()) << 64) | u128::from(self.random.next());
         let uuid = uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
-        let r = self.random();
+        let r = self.random.next();
         self.number += 1;
         let start = 1_767_225_600 + self.number % 31_536_000;
         let mut json = String::with_capacity(300);
@@ -319,20 +320,49 @@ pub struct Load {
 impl Load {
     /// Starts to produce `rate` samples a second.
     pub fn start(topic: &Topic, rate: u64) -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut producer = Producer::new(topic);
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
+        Self::seeded(topic, rate, seed())
+    }
+
+    /// The same with ids from a seed of the caller's.
+    pub fn seeded(topic: &Topic, rate: u64, seed: u64) -> Load {
+        let mut producer = Producer::with(topic, &[], seed);
+        Self::spawn(move |stopped| {
             let begin = Instant::now();
             let mut sent = 0;
-            while !stopped.load(Ordering::Relaxed) {
+            while !stopped() {
                 let due = begin.elapsed().as_millis() as u64 * rate / 1000;
                 producer.samples((due - sent) as usize);
                 sent = due;
                 thread::sleep(Duration::from_millis(10));
             }
             producer.finish()
-        });
+        })
+    }
+
+    /// Starts to produce about `rate` samples a second in transactions of up to a hundred, every third
+    /// of which is aborted.
+    pub fn transactions(topic: &Topic, rate: u64, seed: u64) -> Load {
+        let mut producer = Producer::transactional_with(topic, &topic.name, seed);
+        let mut random = Random::new(seed);
+        Self::spawn(move |stopped| {
+            let begin = Instant::now();
+            let mut sent = 0;
+            while !stopped() {
+                if sent <= begin.elapsed().as_millis() as u64 * rate / 1000 {
+                    let count = random.between(1, 100);
+                    producer.transaction(count as usize, random.below(3) > 0);
+                    sent += count;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            producer.finish()
+        })
+    }
+
+    fn spawn(work: impl FnOnce(&dyn Fn() -> bool) -> Produced + Send + 'static) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || work(&|| stopped.load(Ordering::Relaxed)));
         Load {
             stop,
             thread: Some(thread),

@@ -1,4 +1,5 @@
-//! A faulty HTTP proxy: stands before the REST catalog and does what networks and gateways do.
+//! A faulty HTTP proxy: stands before the REST catalog or the S3 server and does what networks and gateways do.
+//! (S3's signatures cover the host that the client asked for, which is passed on.)
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -37,6 +38,14 @@ impl Request {
         self.method == "POST" && self.body_has("\"add-snapshot\"")
     }
 
+    /// Forwards it now, and says with which status it was answered.
+    pub fn send(&self, upstream: &str) -> u16 {
+        let answer = forward(self, &upstream.replacen("http://", "", 1)).expect("an answer");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).expect("a status");
+        status.parse().expect("a number")
+    }
+
     /// Forwards it after a while, whatever its client was told.
     pub fn send_later(&self, upstream: &str, after: Duration) {
         let (request, upstream) = (self.clone(), upstream.replacen("http://", "", 1));
@@ -65,8 +74,12 @@ pub enum Action {
     LoseAnswer,
     /// The connection closes at once.
     Refuse,
+    /// The connection is reset at once, as by a crash of the server.
+    Reset,
     /// It is forwarded after a while.
     Delay(Duration),
+    /// It is forwarded, and answered after a while.
+    DelayAnswer(Duration),
 }
 
 /// A running proxy; it ends when dropped.
@@ -119,6 +132,17 @@ impl Proxy {
     }
 }
 
+/// A catalog that can be switched off and on: the switch is true while it is away.
+pub fn switchable(upstream: &str) -> (Proxy, Arc<AtomicBool>) {
+    let away = Arc::new(AtomicBool::new(false));
+    let is_away = Arc::clone(&away);
+    let proxy = Proxy::start(upstream, move |_| match is_away.load(Ordering::Relaxed) {
+        true => Action::Refuse,
+        false => Action::Pass,
+    });
+    (proxy, away)
+}
+
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -141,6 +165,11 @@ fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<R
             thread::sleep(time);
             forward(&request, upstream)
         }
+        Action::DelayAnswer(time) => {
+            let answer = forward(&request, upstream);
+            thread::sleep(time);
+            answer
+        }
         Action::Answer(status, body) => Some(response(status, &body)),
         Action::PassThenAnswer(status, body) => {
             let _ = forward(&request, upstream);
@@ -151,6 +180,11 @@ fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<R
             None
         }
         Action::Refuse => None,
+        Action::Reset => {
+            // What closes without lingering is reset.
+            let socket = tokio::net::TcpSocket::from_std_stream(client);
+            return socket.set_zero_linger().expect("an option of sockets");
+        }
     };
     if let Some(answer) = answer {
         let _ = client.write_all(&answer);

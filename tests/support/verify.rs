@@ -89,6 +89,12 @@ impl Table {
 
     #[track_caller]
     pub fn assert_exactly(&self, produced: &Produced) {
+        let complaints = self.complaints(produced);
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+
+    /// What is wrong with the table, in words; nothing if it holds exactly what was produced.
+    pub fn complaints(&self, produced: &Produced) -> Vec<String> {
         let mut complaints = Vec::new();
         for (partition, expected) in &produced.partitions {
             let mut expected = expected.clone();
@@ -124,12 +130,34 @@ impl Table {
                 complaints.push(format!("partition {partition} was never produced to"));
             }
         }
-        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-        assert_eq!(
-            self.count, produced.count,
-            "rows in the table and records produced"
-        );
-        assert_eq!(self.id_sum, produced.id_sum, "the sum of the ids");
+        if self.count != produced.count {
+            complaints.push(format!(
+                "{} rows in the table, {} records were produced",
+                self.count, produced.count
+            ));
+        }
+        if self.id_sum != produced.id_sum {
+            complaints.push(format!(
+                "the sum of the ids is {}, that of the records {}",
+                self.id_sum, produced.id_sum
+            ));
+        }
+        complaints
+    }
+
+    /// How many of the offsets that were produced are not there, as far as their number tells.
+    pub fn lost(&self, produced: &Produced) -> u64 {
+        let of_partition = |(partition, expected): (&i32, &Vec<i64>)| {
+            let found = self.partitions.get(partition).map_or(0, |o| o.distinct);
+            (expected.len() as u64).saturating_sub(found)
+        };
+        produced.partitions.iter().map(of_partition).sum()
+    }
+
+    /// How many rows are there beyond the first one of their offset.
+    pub fn duplicated(&self) -> u64 {
+        let of_partition = |offsets: &Offsets| offsets.count - offsets.distinct;
+        self.partitions.values().map(of_partition).sum()
     }
 
     /// The value of one column, row after row.

@@ -4,13 +4,18 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"append": [rows]}       appends rows (columns that are not named are null)
   {"recreate": true}       drops the table and makes it again, empty
   {"drop": true}           drops it
+  {"purge": true}          drops it and deletes its folder, with the files that no snapshot names
   {"set": {key: value}}    sets table properties
   {"roll_back": n}         makes main the snapshot n commits with rows before the current one
+  {"undo": true}           makes the parent of the current snapshot the current one
   {"expire": true}         removes the snapshots that main does not lead to
   {"keep": n}              removes all snapshots but the newest n
   {"copy": filter}         appends a copy of the rows that match
   {"delete": filter}       deletes the rows that match
   {"rewrite": true}        replaces all data files by new ones with the same rows, as a compaction does
+  {"add_column": name}     adds a column of text
+  {"drop_column": name}    drops a column
+  {"partition_by": name}   partitions what is written from now on by the values of a column
 """
 
 import json
@@ -18,11 +23,25 @@ import sys
 import time
 
 import pyarrow as pa
+from pyarrow.fs import FileType
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table.snapshots import ancestors_of
+from pyiceberg.types import StringType
 
 import canonical
+
+
+def delete_folder(table):
+    scheme, netloc, path = table.io.parse_location(table.location())
+    storage = table.io.fs_by_scheme(scheme, netloc)
+    try:
+        storage.delete_dir(path)
+    except OSError:
+        # Some S3 servers complain about the object of a folder that is deleted with its files; it goes with them.
+        if storage.get_file_info(path).type != FileType.NotFound:
+            raise
+
 
 request = json.loads(sys.argv[1])
 catalog = load_catalog("default", **request["catalog"])
@@ -43,6 +62,8 @@ while True:
                 left -= int(snapshot.summary.additional_properties.get("added-records", 0)) > 0
                 snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id)
             table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
+        elif "undo" in change:
+            table.manage_snapshots().rollback_to_snapshot(table.current_snapshot().parent_snapshot_id).commit()
         elif "expire" in change:
             lineage = {snapshot.snapshot_id for snapshot in ancestors_of(table.current_snapshot(), table.metadata)}
             cut_off = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in lineage]
@@ -58,11 +79,22 @@ while True:
             table.delete(change["delete"])
         elif "rewrite" in change:
             table.overwrite(table.scan().to_arrow())
+        elif "add_column" in change:
+            with table.update_schema() as update:
+                update.add_column(change["add_column"], StringType())
+        elif "drop_column" in change:
+            with table.update_schema() as update:
+                update.delete_column(change["drop_column"])
+        elif "partition_by" in change:
+            with table.update_spec() as update:
+                update.add_identity(change["partition_by"])
         else:
             schema = table.schema()
             catalog.drop_table(request["table"])
             if "recreate" in change:
                 catalog.create_table(request["table"], schema)
+            if "purge" in change:
+                delete_folder(table)
         break
     except CommitFailedException:
         # The other writer was faster; pyiceberg does not try again by itself.

@@ -134,7 +134,7 @@ fn rewind_needs_only_what_was_rolled_back_or_only_what_was_not() {
 fn rewind_refuses_when_neither_is_there() {
     let [claim, first, second] = history();
     // What was cut off is expired, and the lineage has lost its beginning.
-    let refusal = refused(&[first.clone()], Some(&first), Rewind);
+    let refusal = refused(std::slice::from_ref(&first), Some(&first), Rewind);
     assert!(matches!(refusal, Refusal::Forgotten { .. }), "{refusal}");
     let text = refusal.to_string();
     assert!(
@@ -142,8 +142,7 @@ fn rewind_refuses_when_neither_is_there() {
         "{text}"
     );
     // Of two rolled-back commits the older one is expired, of the lineage only the newest is there.
-    let between = [claim.clone(), second.clone()];
-    let refusal = refused(&between[1..], Some(&claim), Rewind);
+    let refusal = refused(&[second], Some(&claim), Rewind);
     assert!(matches!(refusal, Refusal::Forgotten { .. }), "{refusal}");
     // Nothing at all was left in the lineage, and what was cut off is expired.
     let refusal = refused(&[], None, Rewind);
@@ -175,7 +174,12 @@ fn continue_goes_on_from_the_recorded_marker_and_says_what_it_leaves_out() {
     assert_eq!(recovery.state_snapshot.as_deref(), Some("state of second"));
     assert_eq!(recovery.newest.map(|m| m.id), Some("claim".into()));
 
-    let recovery = recovered(&[first.clone()], recorded(), Some(&first), Continue);
+    let recovery = recovered(
+        std::slice::from_ref(&first),
+        recorded(),
+        Some(&first),
+        Continue,
+    );
     assert_eq!(recovery.next, recorded().next);
     assert_eq!(recovery.left_out, Ranges::default(), "it can't be known");
 }

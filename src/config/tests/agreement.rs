@@ -32,6 +32,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         target_file_size: _,
         row_group_size: _,
         checkpoint,
+        restart,
         marker,
         memory,
         state,
@@ -88,6 +89,19 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             timeout: "checkpoint.timeout",
             tolerable_failed: "checkpoint.tolerable-failed-checkpoints",
             max_concurrent: "checkpoint.max-concurrent",
+        }),
+        all!(restart => Restart {
+            strategy: "restart-strategy.type",
+            fixed_attempts: "restart-strategy.fixed-delay.attempts",
+            fixed_delay: "restart-strategy.fixed-delay.delay",
+            initial_backoff: "restart-strategy.exponential-delay.initial-backoff",
+            max_backoff: "restart-strategy.exponential-delay.max-backoff",
+            backoff_multiplier: "restart-strategy.exponential-delay.backoff-multiplier",
+            reset_backoff_threshold: "restart-strategy.exponential-delay.reset-backoff-threshold",
+            jitter_factor: "restart-strategy.exponential-delay.jitter-factor",
+            max_failures_per_interval: "restart-strategy.failure-rate.max-failures-per-interval",
+            failure_rate_interval: "restart-strategy.failure-rate.failure-rate-interval",
+            failure_rate_delay: "restart-strategy.failure-rate.delay",
         }),
         all!(marker => Marker { max_age: "marker.max-age" }),
         all!(memory => Memory { in_flight: "memory.in-flight", uncommitted: "memory.uncommitted" }),
@@ -174,7 +188,6 @@ fn every_value_in_the_defaults_is_right_and_moves_its_own_field() {
         // Values whose default is what a blank field holds anyway.
         let unmoved = [
             "catalog.type",
-            "checkpoint.min-pause",
             "checkpoint.mode",
             "checkpoint.tolerable-failed-checkpoints",
             "kafka.auto-offset-reset",
@@ -301,10 +314,22 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.target_file_size, 256 << 20);
     assert_eq!(s.row_group_size, 12 << 20);
     assert_eq!(s.checkpoint.interval.as_secs(), 60);
-    assert!(s.checkpoint.min_pause.is_zero());
+    assert_eq!(s.checkpoint.min_pause, None);
+    assert_eq!(s.checkpoint.min_pause().as_secs(), 30);
     assert_eq!(s.checkpoint.timeout.as_secs(), 600);
     assert_eq!(s.checkpoint.tolerable_failed, 0);
     assert_eq!(s.checkpoint.max_concurrent, 1);
+    assert_eq!(s.restart.strategy, RestartStrategy::ExponentialDelay);
+    assert_eq!(s.restart.fixed_attempts, 3);
+    assert_eq!(s.restart.fixed_delay.as_secs(), 10);
+    assert_eq!(s.restart.initial_backoff.as_secs(), 1);
+    assert_eq!(s.restart.max_backoff.as_secs(), 60);
+    assert_eq!(s.restart.backoff_multiplier, 1.5);
+    assert_eq!(s.restart.reset_backoff_threshold.as_secs(), 3600);
+    assert_eq!(s.restart.jitter_factor, 0.1);
+    assert_eq!(s.restart.max_failures_per_interval, 1);
+    assert_eq!(s.restart.failure_rate_interval.as_secs(), 60);
+    assert_eq!(s.restart.failure_rate_delay.as_secs(), 1);
     assert_eq!(s.marker.max_age.as_secs(), 3600);
     assert_eq!(s.memory.in_flight, 8 << 20);
     assert_eq!(s.memory.uncommitted, 16 << 30);

@@ -110,7 +110,7 @@ fn every_key_has_a_calve_name() {
         .env("CALVE_CATALOG_OAUTH2_SERVER_URI", "https://idp/tokens")
         .env("CALVE_ON_REJECT", "skip")
         .load();
-    assert_eq!(s.checkpoint.min_pause, Duration::from_secs(5));
+    assert_eq!(s.checkpoint.min_pause(), Duration::from_secs(5));
     let columns = s.table.columns.as_deref();
     assert_eq!(columns, Some("a string not null, b double"));
     assert_eq!(s.batch.timeout, Duration::from_millis(250));
@@ -152,7 +152,7 @@ fn flink_names_are_accepted_as_keys() {
         .flag("execution.checkpointing.min-pause", "2 s")
         .load();
     assert_eq!(s.checkpoint.interval, Duration::from_secs(5));
-    assert_eq!(s.checkpoint.min_pause, Duration::from_secs(2));
+    assert_eq!(s.checkpoint.min_pause(), Duration::from_secs(2));
     assert_eq!(s.parallelism, 3);
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::Setup;
 use crate::config::values::*;
-use crate::config::{CheckpointMode, StateBackend};
+use crate::config::{CheckpointMode, RestartStrategy, StateBackend};
 
 #[test]
 fn durations_are_read_as_flink_reads_them() {
@@ -84,12 +84,31 @@ fn limits_hold_at_both_ends() {
     }
     Setup::new().flag("checkpoint.max-concurrent", "1").load();
     let error = Setup::new().flag("checkpoint.max-concurrent", "2").error();
-    assert!(error.ends_with("expected 1"), "{error}");
+    assert!(
+        error.contains("expected 1: table commits form a chain"),
+        "{error}"
+    );
+    for factor in ["1", "1.5", "1000"] {
+        assert!(decimal(factor, 1.0..=1000.0).is_ok(), "{factor}");
+    }
+    for factor in ["0.9", "1000.1", "NaN", "inf", "1,5", ""] {
+        assert!(decimal(factor, 1.0..=1000.0).is_err(), "{factor}");
+    }
     let free = Setup::new().env("PROMETHEUS_PORT", "0").load();
     assert_eq!(free.metrics.prometheus_port, Some(0));
     for port in ["-1", "65536"] {
         Setup::new().flag("metrics.prometheus-port", port).error();
     }
+}
+
+#[test]
+fn the_pause_follows_the_interval_unless_it_is_set() {
+    let pause = |setup: Setup| setup.load().checkpoint.min_pause();
+    let interval = |text| Setup::new().flag("checkpoint.interval", text);
+    assert_eq!(pause(interval("10min")), Duration::from_secs(30));
+    assert_eq!(pause(interval("1s")), Duration::from_millis(500));
+    let set = interval("1s").flag("checkpoint.min-pause", "0s");
+    assert_eq!(pause(set), Duration::ZERO);
 }
 
 #[test]
@@ -112,6 +131,9 @@ fn words_are_taken_in_any_case_and_listed_if_wrong() {
     assert_eq!(state_backend("rocksdb"), Ok(StateBackend::Rocksdb));
     let error = Setup::new().flag("kafka.auto-offset-reset", "none").error();
     assert!(error.ends_with("expected earliest or latest"), "{error}");
+    // The older of Flink's two names for it.
+    let restarts = Setup::new().flag("restart-strategy", "Fixed-Delay").load();
+    assert_eq!(restarts.restart.strategy, RestartStrategy::FixedDelay);
 }
 
 #[test]

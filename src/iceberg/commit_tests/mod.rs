@@ -5,6 +5,7 @@
 
 mod faults;
 mod faulty;
+mod operator;
 mod outside;
 mod rollbacks;
 mod starts;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::faulty::{Faulty, Swap};
+use crate::checkpoint::positions::{Beginning, Carried};
 use crate::config::OnRollback;
 use crate::error::Kind;
 use crate::iceberg::testing::*;
@@ -192,4 +193,49 @@ async fn pipelines_of_other_names_share_a_table_without_disturbing_each_other() 
     .await
     .unwrap();
     world.assert_holds(30).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_was_made_anew_leaves_nothing_of_the_first_in_the_marker() {
+    let world = World::new().await;
+    let named = |id: &str| [("t".to_owned(), id.to_owned())].into();
+    let mut first = offsets(500);
+    first.set("t", 1, crate::offsets::NextOffset(400));
+    first.set("other", 0, crate::offsets::NextOffset(3));
+    let observation = world.observe().await.unwrap();
+    let begin = |_: Option<&Carried>| {
+        Ok(Beginning {
+            topic_ids: named("A"),
+            ..first.clone().into()
+        })
+    };
+    Committer::claim(observation, None, begin).await.unwrap();
+
+    // The new one has a single partition.
+    let observation = world.observe().await.unwrap();
+    let begin = |carried: Option<&Carried>| {
+        assert_eq!(carried.unwrap().topic_ids, named("A"));
+        Ok(Beginning {
+            recreated: vec!["t".into()],
+            topic_ids: named("B"),
+            ..offsets(0).into()
+        })
+    };
+    let (mut committer, marker) = Committer::claim(observation, None, begin).await.unwrap();
+    let mut expected = offsets(0);
+    expected.set("other", 0, crate::offsets::NextOffset(3));
+    assert_eq!((&marker.next, &marker.topic_ids), (&expected, &named("B")));
+    // Its cuts go on from the new beginning, and carry the new id.
+    let made = committer
+        .commit(world.staged(1, 0, 10).await)
+        .await
+        .unwrap();
+    assert_eq!(made.marker.topic_ids, named("B"));
+    let zero = crate::offsets::NextOffset(0);
+    assert_eq!(marker.moved.get("t", 0), Some((zero, zero)));
+    assert_eq!(
+        marker.moved.get("other", 0),
+        None,
+        "it goes on where it was"
+    );
 }

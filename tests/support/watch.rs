@@ -1,0 +1,58 @@
+//! What can be seen of a running calve from outside: its figures, its threads, its memory, its time on the processor.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::calve::Running;
+use super::eventually;
+
+impl Running {
+    /// A figure of `/metrics`, by its full name (without labels); calve runs with `metrics.prometheus-port=0`.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> u64 {
+        eventually("the figures are served", || {
+            self.output().contains("/metrics")
+        });
+        let said = self.output();
+        let (_, rest) = said.split_once("metrics at http://").expect("an endpoint");
+        let (address, _) = rest.split_once("/metrics").expect("an address");
+        let mut server = TcpStream::connect(address).expect("the endpoint answers");
+        let request = "GET /metrics HTTP/1.0\r\n\r\n";
+        server.write_all(request.as_bytes()).expect("a request");
+        let mut text = String::new();
+        server.read_to_string(&mut text).expect("an answer");
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no {name} in:\n{text}"));
+        value.parse().expect("a whole number")
+    }
+
+    /// The threads it has.
+    pub fn threads(&self) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
+        tasks.expect("a running process").count()
+    }
+
+    /// The most memory it has had so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("a running process");
+        let (_, rest) = status.split_once("VmHWM:").expect("a peak");
+        let kib = rest.split_whitespace().next().expect("a number");
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Its time on the processor so far, in hundredths of a second.
+    pub fn processor_time(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        let stat = stat.expect("a running process");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name");
+        // The 14th and 15th of all fields, of which these are the third and following ones.
+        let times = fields.split(' ').skip(11).take(2);
+        times
+            .map(|ticks| ticks.parse::<u64>().expect("ticks"))
+            .sum()
+    }
+}
