@@ -15,8 +15,9 @@
 //! complete. Time is virtual. All choices come from the seed, so a seed is a test case:
 //!
 //! ```sh
-//! CALVE_SIM_SEED=4711 cargo nextest run simulation      # this one, with all that happens in it
-//! CALVE_SIM_SCHEDULES=10000000 cargo nextest run simulation
+//! test="cargo nextest run --release --features failpoints --no-capture no_schedule_of_the_simulation"
+//! CALVE_SIM_SEED=4711 $test               # this one, with all that happens in it
+//! CALVE_SIM_SCHEDULES=10000000 $test      # more than by default
 //! ```
 //!
 //! What an operator may not do: expire, after a rollback, even the newest marker that the rollback led

@@ -109,7 +109,7 @@ impl Schedule {
             };
             let rollback = often(&[0, 0, 0, 5]);
             let recreation = often(&[0, 0, 0, 0, 0, 0, 0, 1]);
-            let steps = 20 + world.chance.below(60);
+            let steps = 10 + world.chance.below(45);
             world.faults = faults;
             (steps, rollback, recreation)
         };
@@ -262,7 +262,8 @@ impl Schedule {
 
     async fn check_rows(&self) -> Result<(), String> {
         let (table, cut) = self.sim.lock().for_reader();
-        check_rows(&table, cut).await
+        let parses = self.sim.lock().parses;
+        check_rows(&table, cut, parses).await
     }
 }
 

@@ -126,6 +126,8 @@ pub(super) struct World {
     pub(super) lagged: bool,
     log: [i64; PARTITIONS],
     files: u64,
+    /// Manifests are not only searched but parsed.
+    pub(super) parses: bool,
     violation: Option<String>,
     seen: BTreeMap<&'static str, u64>,
     trace: Option<Vec<String>>,
@@ -135,7 +137,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, traced: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let log = std::array::from_fn(|_| 4 + chance.below(8) as i64);
+        let log = std::array::from_fn(|_| 2 + chance.below(6) as i64);
         Self {
             chance,
             faults: Faults::default(),
@@ -151,6 +153,7 @@ impl World {
             lagged: false,
             log,
             files: 0,
+            parses: seed.is_multiple_of(16),
             violation: None,
             seen: BTreeMap::new(),
             trace: traced.then(Vec::new),
