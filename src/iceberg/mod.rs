@@ -46,6 +46,8 @@ mod writer;
 #[cfg(test)]
 mod commit_tests;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod testing;
 
 pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
