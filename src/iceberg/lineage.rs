@@ -1,6 +1,8 @@
 //! Table metadata → the facts that the decisions are made from.
 
-use iceberg::spec::TableMetadata;
+use std::collections::HashSet;
+
+use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use super::names;
 use crate::checkpoint::decisions::Observed;
@@ -14,12 +16,7 @@ use crate::time::Epoch;
 /// An error means that a marker is there but can't be read; nothing may be decided then.
 pub fn observe(metadata: &TableMetadata, pipeline: &str) -> Result<Observed> {
     let history = Snapshots::of(metadata, pipeline);
-    let recorded = metadata
-        .properties()
-        .get(&history.key)
-        .map(|json| Marker::parse(json, &format!("table property {}", history.key)))
-        .transpose()?;
-    history::observe(metadata.uuid().to_string(), recorded, &history)
+    history::observe(metadata.uuid().to_string(), history.recorded()?, &history)
 }
 
 /// A marker in the lineage of `main`, and the snapshot that carries it.
@@ -56,6 +53,28 @@ pub(super) fn snapshot_of(metadata: &TableMetadata, marker: &Marker) -> Option<i
     })
 }
 
+/// The newest epoch that any marker of the pipeline speaks of, in the history of `main` or not.
+pub(super) fn newest_epoch(metadata: &TableMetadata, pipeline: &str) -> Result<Option<Epoch>> {
+    let history = Snapshots::of(metadata, pipeline);
+    let mut newest = history.recorded()?.map(|marker| marker.epoch);
+    for snapshot in history.retained() {
+        newest = newest.max(history.marker(snapshot)?.map(|marker| marker.epoch));
+    }
+    Ok(newest)
+}
+
+/// The retained snapshots that the history of `main` does not lead to: branches, tags on them, and
+/// what was rolled back.
+pub(super) fn detached(metadata: &TableMetadata, pipeline: &str) -> Vec<SnapshotRef> {
+    let history = Snapshots::of(metadata, pipeline);
+    let attached: HashSet<i64> = history::lineage(&history).collect();
+    let snapshots = metadata.snapshots();
+    snapshots
+        .filter(|snapshot| !attached.contains(&snapshot.snapshot_id()))
+        .cloned()
+        .collect()
+}
+
 /// The snapshots of a table, and the key under which a pipeline's markers stand in them.
 struct Snapshots<'a> {
     metadata: &'a TableMetadata,
@@ -68,6 +87,15 @@ impl<'a> Snapshots<'a> {
             metadata,
             key: names::marker_key(pipeline),
         }
+    }
+
+    /// The marker in the table property.
+    fn recorded(&self) -> Result<Option<Marker>> {
+        self.metadata
+            .properties()
+            .get(&self.key)
+            .map(|json| Marker::parse(json, &format!("table property {}", self.key)))
+            .transpose()
     }
 }
 
@@ -104,30 +132,4 @@ impl History for Snapshots<'_> {
             .map(|json| Marker::parse(json, &format!("snapshot {}", snapshot.snapshot_id())))
             .transpose()
     }
-}
-
-/// The newest epoch that any marker of the pipeline speaks of, in the history of `main` or not.
-pub(super) fn newest_epoch(metadata: &TableMetadata, pipeline: &str) -> Result<Option<Epoch>> {
-    let key = names::marker_key(pipeline);
-    let property = metadata
-        .properties()
-        .get(&key)
-        .map(|json| Marker::parse(json, &format!("table property {key}")))
-        .transpose()?;
-    let mut newest = property.map(|marker| marker.epoch);
-    for snapshot in metadata.snapshots() {
-        newest = newest.max(marker_of(snapshot, &key)?.map(|marker| marker.epoch));
-    }
-    Ok(newest)
-}
-
-/// The retained snapshots that the history of `main` does not lead to: branches, tags on them, and
-/// what was rolled back.
-pub(super) fn detached(metadata: &TableMetadata) -> Vec<SnapshotRef> {
-    let attached: HashSet<i64> = lineage(metadata).map(|s| s.snapshot_id()).collect();
-    let snapshots = metadata.snapshots();
-    snapshots
-        .filter(|snapshot| !attached.contains(&snapshot.snapshot_id()))
-        .cloned()
-        .collect()
 }

@@ -216,7 +216,9 @@ impl Sweep {
     /// itself names is no candidate, so manifests that are shared with it need not be read.
     async fn named_by_detached(&self) -> iceberg::Result<HashSet<String>> {
         let metadata = self.table.metadata();
-        let mut manifests = self.manifests(lineage::detached(metadata)).await?;
+        let mut manifests = self
+            .manifests(lineage::detached(metadata, &self.pipeline))
+            .await?;
         if !manifests.is_empty() {
             let current = metadata.current_snapshot().cloned();
             for path in self.manifests(current.into_iter().collect()).await?.keys() {

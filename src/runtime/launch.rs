@@ -1,7 +1,6 @@
 //! Launching the workers of one process, waiting for them, and launching them again.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

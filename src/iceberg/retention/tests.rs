@@ -16,7 +16,7 @@ const FIVE: Retention = Retention {
 
 async fn start(world: &World) -> Committer {
     let observation = world.observe().await.unwrap().with_retention(Some(FIVE));
-    let claimed = Committer::claim(observation, &offsets(0), None).await;
+    let claimed = Committer::claim(observation, None, at(0)).await;
     claimed.unwrap().0
 }
 

@@ -13,6 +13,7 @@ use super::{PARTITIONS, TOPIC, World};
 use crate::checkpoint::decisions::{Start, decide_start};
 use crate::checkpoint::invariants::{self, Link};
 use crate::checkpoint::marker::{Marker, MarkerId};
+use crate::config::OnRollback;
 use crate::iceberg::testing::{PIPELINE, schema};
 use crate::iceberg::{lineage, names};
 use crate::time::Generation;
@@ -138,10 +139,10 @@ impl World {
     /// A start must resume if the recorded marker's rows are in the table, and must refuse if not.
     fn check_reading(&mut self) {
         let observed = lineage::observe(self.table(), PIPELINE);
-        let resumes = match observed.map(|observed| decide_start(&observed)) {
+        let resumes = match observed.map(|observed| decide_start(&observed, OnRollback::Halt)) {
             Ok(Start::Fresh) => self.recorded().is_none(),
             Ok(Start::Resume(marker)) => Some(marker.id) == self.recorded(),
-            Ok(Start::Refuse(_)) | Err(_) => false,
+            Ok(Start::Recover(_) | Start::Refuse(_)) | Err(_) => false,
         };
         if resumes != self.stands() {
             self.violated(format!(
