@@ -92,6 +92,7 @@ async fn writer(folder: &Path) -> Result<TableWriter, Box<dyn std::error::Error>
         headers: Default::default(),
         properties: Default::default(),
         s3: S3Options::default(),
+        create: true,
     })
     .await?;
     let ident = TableIdent::new(NamespaceIdent::new("bench".to_owned()), "fused".to_owned());
