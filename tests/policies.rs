@@ -34,6 +34,11 @@ fn without_checkpoints(pipeline: &Pipeline) -> Calve {
     run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000")
 }
 
+/// With the restarts from within that calve makes by default, and other tests do without.
+fn restarting(run: Calve) -> Calve {
+    run.set("restart-strategy.type", "exponential-delay")
+}
+
 /// What the markers say is missing by decision.
 fn recorded_gaps(pipeline: &Pipeline) -> Vec<serde_json::Value> {
     let markers = pipeline.markers().into_iter();
@@ -104,23 +109,32 @@ fn continue_leaves_the_rolled_back_rows_out_and_nothing_is_twice() {
 }
 
 #[test]
-fn a_rollback_while_running_ends_the_run_and_the_next_start_rewinds() {
-    let topic = Topic::create("rollback_running", 2);
-    let pipeline = pipeline(&topic);
-    let mut producer = Producer::new(&topic);
-    producer.samples(600).finish();
-    let run = pipeline.run().workers(2).set("on-rollback", "rewind");
-    let running = run.start();
-    pipeline.wait_committed(&topic, 600);
-    producer.samples(600).finish();
-    pipeline.wait_committed(&topic, 1_200);
-    pipeline.change_table(json!({ "roll_back": 1 }));
-    // It is found at the next commit.
-    let produced = producer.samples(600).finish();
-    let ended = running.wait(Duration::from_secs(60)).expect_code(6);
-    ended.expect_output(&["rolled back"]);
-    under(&pipeline, "on-rollback", "rewind").expect_code(0);
-    pipeline.assert_exactly(&produced);
+fn a_rollback_while_running_ends_the_run_or_rewinds_it() {
+    for policy in ["halt", "rewind"] {
+        let topic = Topic::create("rollback_running", 2);
+        let pipeline = pipeline(&topic);
+        let mut producer = Producer::new(&topic);
+        producer.samples(600).finish();
+        let run = restarting(pipeline.run().workers(2));
+        let running = run.set("on-rollback", policy).start();
+        pipeline.wait_committed(&topic, 600);
+        producer.samples(600).finish();
+        pipeline.wait_committed(&topic, 1_200);
+        pipeline.change_table(json!({ "roll_back": 1 }));
+        // It is found at the next commit.
+        let produced = producer.samples(600).finish();
+        if policy == "halt" {
+            let ended = running.wait(Duration::from_secs(60)).expect_code(6);
+            ended.expect_output(&["rolled back", "calve run --set on-rollback=rewind"]);
+            under(&pipeline, "on-rollback", "rewind").expect_code(0);
+        } else {
+            // The restart from within applies the policy.
+            pipeline.wait_committed(&topic, 1_800);
+            let drained = running.drain();
+            drained.expect_output(&["started again", "the table was rolled back"]);
+        }
+        pipeline.assert_exactly(&produced);
+    }
 }
 
 /// Rows of a topic and of the one that was made anew under its name: their offsets are the same.
@@ -159,22 +173,30 @@ fn a_topic_that_was_made_anew_halts_or_is_read_from_its_beginning() {
 
 #[test]
 fn a_topic_that_is_made_anew_while_it_is_read_is_noticed_even_if_the_new_one_is_longer() {
-    let topic = Topic::create("recreated_running", 2);
-    let pipeline = pipeline(&topic);
-    let old = Producer::new(&topic).samples(600).finish();
-    let run = pipeline.run().workers(2);
-    let running = run.set("on-topic-recreated", "restart").start();
-    pipeline.wait_committed(&topic, 600);
-    // It sleeps through the change, and finds a topic in which its offset exists.
-    running.signal("STOP");
-    topic.recreate();
-    let new = Producer::new(&topic).samples(2_000).finish();
-    running.signal("CONT");
-    let ended = running.wait(Duration::from_secs(60)).expect_code(6);
-    ended.expect_output(&["made anew while it was read", "under the id", "its id is"]);
-    pipeline.assert_exactly(&old);
-    under(&pipeline, "on-topic-recreated", "restart").expect_code(0);
-    assert_holds_both(&pipeline, &old, &new);
+    for policy in ["halt", "restart"] {
+        let topic = Topic::create("recreated_running", 2);
+        let pipeline = pipeline(&topic);
+        let old = Producer::new(&topic).samples(600).finish();
+        let run = restarting(pipeline.run().workers(2));
+        let running = run.set("on-topic-recreated", policy).start();
+        pipeline.wait_committed(&topic, 600);
+        // It sleeps through the change, and finds a topic in which its offset exists.
+        running.signal("STOP");
+        topic.recreate();
+        let new = Producer::new(&topic).samples(2_000).finish();
+        running.signal("CONT");
+        let noticed = ["made anew while it was read", "under the id", "its id is"];
+        if policy == "halt" {
+            let ended = running.wait(Duration::from_secs(60)).expect_code(6);
+            ended.expect_output(&noticed);
+            pipeline.assert_exactly(&old);
+            under(&pipeline, "on-topic-recreated", "restart").expect_code(0);
+        } else {
+            pipeline.wait_committed(&topic, 2_000);
+            running.drain().expect_output(&noticed);
+        }
+        assert_holds_both(&pipeline, &old, &new);
+    }
 }
 
 #[test]
@@ -277,12 +299,13 @@ fn record_gap_goes_on_behind_the_gap_and_writes_it_down() {
 }
 
 #[test]
-fn a_gap_while_running_ends_the_run_after_what_was_read_is_committed() {
+fn a_gap_while_running_ends_the_run_or_is_recorded_after_what_was_read_is_committed() {
     for policy in ["halt", "record-gap"] {
         let topic = Topic::create("gap_running", 2);
         let pipeline = pipeline(&topic);
         let first = Producer::new(&topic).samples(600).finish();
-        let running = without_checkpoints(&pipeline).set("on-gap", policy).start();
+        let run = restarting(without_checkpoints(&pipeline));
+        let running = run.set("on-gap", policy).start();
         // It reads all, and would commit it in an hour.
         sleep(Duration::from_secs(4));
         running.signal("STOP");
@@ -292,14 +315,23 @@ fn a_gap_while_running_ends_the_run_after_what_was_read_is_committed() {
         let left = Producer::new(&topic).samples(600).finish();
         topic.delete_before(0, 400);
         running.signal("CONT");
-        let ended = running.wait(Duration::from_secs(60)).expect_code(6);
-        ended.expect_output(&["not in the topic any more", &topic.name, "on-gap"]);
-        // Partition 1 may be further.
-        let table = pipeline.read();
-        let partition = &table.partitions[&0];
-        assert_eq!((partition.count, partition.last), (300, 299));
-
-        under(&pipeline, "on-gap", "earliest").expect_code(0);
+        if policy == "halt" {
+            let ended = running.wait(Duration::from_secs(60)).expect_code(6);
+            ended.expect_output(&["not in the topic any more", &topic.name, "on-gap"]);
+            // Partition 1 may be further.
+            let table = pipeline.read();
+            let partition = &table.partitions[&0];
+            assert_eq!((partition.count, partition.last), (300, 299));
+            under(&pipeline, "on-gap", "earliest").expect_code(0);
+        } else {
+            // What was read before is committed at once, then the restart from within reads on.
+            pipeline.wait_committed(&topic, 600);
+            sleep(Duration::from_secs(5));
+            running.drain().expect_output(&["started again"]);
+            // Not one offset more than was lost.
+            let gaps = json!({ &topic.name: { "0": [300, 400] } });
+            assert_eq!(recorded_gaps(&pipeline), [gaps]);
+        }
         pipeline.assert_exactly(&first.and(&left));
     }
 }

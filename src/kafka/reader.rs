@@ -224,7 +224,12 @@ impl Reader {
                 } => {
                     let place = topic.map(|topic| (topic, partition, offset));
                     if let Some(error) = gone(place, code, &reason, *policies) {
-                        tracing::warn!("{error}");
+                        tracing::warn!(
+                            topic,
+                            partition,
+                            offset,
+                            "the record to read next is gone; what was read is committed first"
+                        );
                         lost.get_or_insert(error);
                     } else if let Some(error) = fatal(place, code, &reason) {
                         process.fail(error);

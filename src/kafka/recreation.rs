@@ -163,7 +163,8 @@ impl TopicWatch {
             if process.is_draining() {
                 ending.get_or_insert_with(Instant::now);
             }
-            if ending.is_some_and(|since| since.elapsed() >= LAST_WAIT) {
+            let too_late = ending.is_some_and(|since| since.elapsed() >= LAST_WAIT);
+            if too_late || process.has_failed() {
                 return Err(error);
             }
             if !told {

@@ -202,10 +202,6 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Both outputs, until now.
     pub fn output(&self) -> String {
         self.stdout.so_far() + &self.stderr.so_far()
