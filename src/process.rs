@@ -18,6 +18,9 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::metrics::Metrics;
 
+#[cfg(test)]
+mod tests;
+
 /// Shared by the workers, the signal handler and the async tasks of one process.
 #[derive(Debug)]
 pub struct Process {
@@ -138,7 +141,10 @@ impl Process {
             return;
         }
         let chores = std::mem::take(&mut *lock(&self.chores));
-        let _ = tokio::time::timeout(patience, futures::future::join_all(chores)).await;
+        let all = futures::future::join_all(chores);
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("the run ends, though its tidying up goes on after {patience:?}");
+        }
     }
 
     /// Runs a call that blocks on a thread of its own. The end of the process waits for it, but not
