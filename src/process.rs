@@ -23,6 +23,9 @@ use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::time::Generation;
 
+#[cfg(test)]
+mod tests;
+
 /// Shared by the workers, the signal handler and the async tasks of one process.
 #[derive(Debug)]
 pub struct Process {
@@ -211,7 +214,10 @@ impl Process {
             return;
         }
         let chores = std::mem::take(&mut *lock(&self.chores));
-        let _ = timeout(patience, futures::future::join_all(chores)).await;
+        let all = futures::future::join_all(chores);
+        if timeout(patience, all).await.is_err() {
+            tracing::warn!("the run ends, though its tidying up goes on after {patience:?}");
+        }
     }
 
     /// Runs a call that blocks on a thread of its own. The end of the process waits for it, but not
