@@ -207,6 +207,10 @@ impl Running {
         self.stdout.so_far() + &self.stderr.so_far()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
