@@ -54,35 +54,30 @@ where
     Ok(())
 }
 
-/// Checks that the live files of a partition hold each offset below the cut once, and no other.
+/// Checks that the live files of a partition hold each offset from its beginning up to the cut once,
+/// and no other.
 pub(crate) fn holds_exactly(
     live: impl IntoIterator<Item = Range<i64>>,
-    cut: i64,
+    expected: Range<i64>,
 ) -> Result<(), String> {
     let mut live: Vec<_> = live.into_iter().filter(|range| !range.is_empty()).collect();
     live.sort_unstable_by_key(|range| (range.start, range.end));
-    let mut next = 0;
+    let wrong = |what: String| Err(format!("{what}: expected {expected:?}, live {live:?}"));
+    let mut next = expected.start;
     for range in &live {
         if range.start < next {
-            return Err(format!(
-                "offset {} is in the table twice: {live:?}",
-                range.start
-            ));
+            return wrong(format!("offset {} is in the table twice", range.start));
         }
         if range.start > next {
-            return Err(format!(
-                "offset {next} is missing below the cut {cut}: {live:?}"
-            ));
+            return wrong(format!("offset {next} is missing below the cut"));
         }
         next = range.end;
     }
-    match next.cmp(&cut) {
-        std::cmp::Ordering::Less => Err(format!(
-            "offset {next} is missing below the cut {cut}: {live:?}"
-        )),
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(format!(
-            "the cut is {cut}, and offset {cut} is in the table: {live:?}"
-        )),
+    if next < expected.end {
+        return wrong(format!("offset {next} is missing below the cut"));
     }
+    if next > expected.end {
+        return wrong(format!("offset {} is beyond the cut", expected.end));
+    }
+    Ok(())
 }

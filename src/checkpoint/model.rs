@@ -379,7 +379,7 @@ impl Model for Protocol {
             }
         }
         actions.extend((0..world.flying.len()).map(Action::Arrive));
-        if world.foreign < self.foreign && world.table.main.is_some() {
+        if world.foreign < self.foreign {
             actions.push(Action::AppendForeign);
         }
         if world.rollbacks < self.rollbacks {
@@ -476,7 +476,7 @@ impl Model for Protocol {
                     held.map(|offset| offset..offset + 1)
                 });
                 let cut = marks.first().map_or(0, |mark| mark.to.into());
-                invariants::holds_exactly(live, cut).is_ok()
+                invariants::holds_exactly(live, 0..cut).is_ok()
             }),
             Property::<Self>::always("markers follow each other", |_, world| {
                 let links: Vec<_> = world.table.marks().iter().map(Mark::link).collect();
@@ -563,7 +563,7 @@ impl Protocol {
             }
         }
         for (index, snapshot) in table.snapshots.iter_mut().enumerate() {
-            snapshot.retained = keep.contains(&(index as u8));
+            snapshot.retained &= keep.contains(&(index as u8));
         }
     }
 

@@ -111,6 +111,9 @@ impl Schedule {
             let recreation = often(&[0, 0, 0, 0, 0, 0, 0, 1]);
             let steps = 10 + world.chance.below(45);
             world.faults = faults;
+            if world.chance.percent(25) {
+                world.append_foreign();
+            }
             (steps, rollback, recreation)
         };
         for _ in 0..steps {

@@ -1,14 +1,16 @@
 //! The simulated object store: memory, and requests that fail or take their time.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::stream::BoxStream;
 use iceberg::io::{
     FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, MemoryStorage, OutputFile,
     Storage, StorageConfig, StorageFactory,
 };
+use iceberg::spec::ManifestListWriter;
 use iceberg::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,26 @@ pub(super) struct Store {
     memory: MemoryStorage,
     #[serde(skip)]
     of: Option<(Sim, usize)>,
+}
+
+/// Where the list of no files lies.
+pub(super) const NOTHING: &str = "memory:/table/metadata/nothing.avro";
+
+/// A store that holds only [`NOTHING`].
+pub(super) fn new_memory() -> MemoryStorage {
+    static LIST: OnceLock<Bytes> = OnceLock::new();
+    let memory = MemoryStorage::new();
+    let list = LIST.get_or_init(|| {
+        let written = async {
+            let writer = memory.writer(NOTHING).await?;
+            ManifestListWriter::v2(writer, 0, None, 0).close().await?;
+            memory.read(NOTHING).await
+        };
+        written.now_or_never().expect("memory is at hand").unwrap()
+    });
+    let written = memory.write(NOTHING, list.clone()).now_or_never();
+    written.expect("memory is at hand").unwrap();
+    memory
 }
 
 /// What happens to one request.

@@ -7,6 +7,7 @@ mod log;
 mod table;
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::channel::oneshot;
@@ -16,7 +17,7 @@ use iceberg::table::Table;
 use iceberg::{Error, ErrorKind, Result, Runtime, TableIdent, TableRequirement, TableUpdate};
 
 use super::chance::Chance;
-use super::store::Fate;
+use super::store::{self, Fate};
 use crate::checkpoint::marker::MarkerId;
 pub(super) use log::check_rows;
 use table::{Past, new_table};
@@ -124,7 +125,8 @@ pub(super) struct World {
     pub(super) tampered: bool,
     /// Somebody has been shown an older table than there was.
     pub(super) lagged: bool,
-    log: [i64; PARTITIONS],
+    /// What can be read of each partition; the beginning may be gone.
+    log: [Range<i64>; PARTITIONS],
     files: u64,
     /// Manifests are not only searched but parsed.
     pub(super) parses: bool,
@@ -137,11 +139,14 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, traced: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let log = std::array::from_fn(|_| 2 + chance.below(6) as i64);
+        let log = std::array::from_fn(|_| {
+            let begin = chance.below(3) as i64;
+            begin..begin + 2 + chance.below(6) as i64
+        });
         Self {
             chance,
             faults: Faults::default(),
-            memory: MemoryStorage::new(),
+            memory: store::new_memory(),
             requests: Vec::new(),
             network: Vec::new(),
             unanswered: Vec::new(),

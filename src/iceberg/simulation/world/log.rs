@@ -16,9 +16,9 @@ impl World {
     /// Where a first start begins; a second partition may be found only later.
     pub(in super::super) fn first_offsets(&mut self) -> Offsets {
         let mut first = Offsets::new();
-        first.set(TOPIC, 0, NextOffset(0));
+        first.set(TOPIC, 0, NextOffset(self.log[0].start));
         if self.chance.percent(50) {
-            first.set(TOPIC, 1, NextOffset(0));
+            first.set(TOPIC, 1, NextOffset(self.log[1].start));
         }
         first
     }
@@ -34,15 +34,16 @@ impl World {
             epoch,
             ..Staged::default()
         };
-        for (partition, end) in self.log.into_iter().enumerate() {
+        for (partition, Range { start, end }) in self.log.clone().into_iter().enumerate() {
             let known = read.get(TOPIC, partition as i32);
+            let start = NextOffset(start);
             if known.is_none() {
                 if self.chance.percent(50) {
                     continue;
                 }
-                staged.joined.set(TOPIC, partition as i32, NextOffset(0));
+                staged.joined.set(TOPIC, partition as i32, start);
             }
-            let from = known.unwrap_or_default().0;
+            let from = known.unwrap_or(start).0;
             let to = (from + self.chance.below(4) as i64).min(end);
             read.set(TOPIC, partition as i32, NextOffset(to));
             if from < to {
@@ -84,7 +85,7 @@ impl World {
         self.log
             .iter()
             .enumerate()
-            .all(|(partition, end)| read.get(TOPIC, partition as i32) == Some(NextOffset(*end)))
+            .all(|(partition, log)| read.get(TOPIC, partition as i32) == Some(NextOffset(log.end)))
     }
 
     /// What a process believes to be proved must have happened.
@@ -115,17 +116,19 @@ impl World {
     /// True if the table holds all there is.
     pub(in super::super) fn is_complete(&self) -> bool {
         self.newest().is_some_and(|links| {
-            std::iter::zip(links, self.log).all(|(link, end)| link.range.end == end)
+            std::iter::zip(links, &self.log).all(|(link, log)| link.range.end == log.end)
         })
     }
 
     /// The table as a reader finds it, and the offsets that it must hold.
-    pub(in super::super) fn for_reader(&self) -> (Table, [i64; PARTITIONS]) {
+    pub(in super::super) fn for_reader(&self) -> (Table, [Range<i64>; PARTITIONS]) {
         let table = self.load(0).table(Store::unfailing(&self.memory)).unwrap();
-        let cut = std::array::from_fn(|partition| {
-            self.newest().map_or(0, |links| links[partition].range.end)
+        let expected = std::array::from_fn(|partition| {
+            let start = self.log[partition].start;
+            let newest = self.newest().map(|links| &links[partition].range);
+            start..newest.map_or(start, |range| range.end)
         });
-        (table, cut)
+        (table, expected)
     }
 }
 
@@ -135,7 +138,7 @@ impl World {
 /// paths; if `parsed`, they are parsed as well, and must say the same.
 pub(in super::super) async fn check_rows(
     table: &Table,
-    cut: [i64; PARTITIONS],
+    expected: [Range<i64>; PARTITIONS],
     parsed: bool,
 ) -> Result<(), String> {
     let found = named(table).await;
@@ -157,7 +160,8 @@ pub(in super::super) async fn check_rows(
         let (partition, offsets) = place(path);
         held[partition].push(offsets);
     }
-    std::iter::zip(held, cut).try_for_each(|(held, cut)| invariants::holds_exactly(held, cut))
+    std::iter::zip(held, expected)
+        .try_for_each(|(held, expected)| invariants::holds_exactly(held, expected))
 }
 
 const DATA: &str = "memory:/table/data/";

@@ -14,8 +14,10 @@ use crate::checkpoint::decisions::{Start, decide_start};
 use crate::checkpoint::invariants::{self, Link};
 use crate::checkpoint::marker::{Marker, MarkerId};
 use crate::config::OnRollback;
+use crate::iceberg::simulation::store::NOTHING;
 use crate::iceberg::testing::{PIPELINE, schema};
 use crate::iceberg::{lineage, names};
+use crate::offsets::NextOffset;
 use crate::time::Generation;
 
 /// A snapshot that was once the table's, whether or not the table still knows of it.
@@ -84,7 +86,7 @@ impl World {
             let offsets = &property.next;
             format!("p{process} commits {property}: {offsets}")
         });
-        let links = links(&property, &summary);
+        let links = self.links(&property, &summary);
         let snapshot = self.table().current_snapshot().unwrap();
         let (id, parent) = (snapshot.snapshot_id(), snapshot.parent_snapshot_id());
         let before = self
@@ -110,6 +112,24 @@ impl World {
         }
         self.landed.insert(property.id);
         self.check_reading();
+    }
+
+    /// What a marker's two places say together about each partition.
+    fn links(&self, property: &Marker, summary: &Marker) -> Vec<Link<MarkerId>> {
+        let link = |partition: usize| {
+            let begin = NextOffset(self.log[partition].start);
+            let number = partition as i32;
+            let end = property.next.get(TOPIC, number).unwrap_or(begin).0;
+            let moved = summary.moved.iter().find(|moved| moved.1 == number);
+            Link {
+                id: property.id.clone(),
+                parent: summary.parent.clone(),
+                generation: summary.generation,
+                epoch: summary.epoch,
+                range: moved.map_or(end..end, |(_, _, from, to)| from.0..to.0),
+            }
+        };
+        (0..PARTITIONS).map(link).collect()
     }
 
     /// The table property, and the summary of the current snapshot.
@@ -157,17 +177,19 @@ impl World {
 
     /// Another program appends, without a marker.
     pub(in super::super) fn append_foreign(&mut self) {
-        let Some(current) = self.table().current_snapshot().cloned() else {
-            return;
-        };
+        let current = self.table().current_snapshot().cloned();
+        let parent = current.as_ref().map(|current| current.snapshot_id());
+        // The same files: what counts is that it is another snapshot.
+        let files = current
+            .as_ref()
+            .map_or(NOTHING, |current| current.manifest_list());
         let id = 1 + self.chance.below(1 << 40) as i64;
         let snapshot = Snapshot::builder()
             .with_snapshot_id(id)
-            .with_parent_snapshot_id(Some(current.snapshot_id()))
+            .with_parent_snapshot_id(parent)
             .with_sequence_number(self.table().last_sequence_number() + 1)
-            .with_timestamp_ms(current.timestamp_ms())
-            // The same files: what counts is that it is another snapshot.
-            .with_manifest_list(current.manifest_list())
+            .with_timestamp_ms(self.table().last_updated_ms())
+            .with_manifest_list(files)
             .with_schema_id(self.table().current_schema_id())
             .with_summary(Summary {
                 operation: Operation::Append,
@@ -178,7 +200,7 @@ impl World {
         self.by_hand(vec![TableUpdate::AddSnapshot { snapshot }, main_is(id)]);
         self.history.push(Past {
             id,
-            parent: Some(current.snapshot_id()),
+            parent,
             marker: None,
         });
         self.check_reading();
@@ -230,8 +252,8 @@ impl World {
 
     /// `expire_snapshots`: old ones, whether or not they are in the lineage.
     ///
-    /// After a rollback the newest marker in the lineage is kept: without it nothing in the table
-    /// tells a rollback from an expiry.
+    /// After a rollback the lineage is kept as far as its newest marker, or as far as it goes if it has
+    /// none: otherwise nothing in the table tells the rollback from an expiry.
     pub(in super::super) fn expire(&mut self) {
         let count = 1 + self.chance.below(3) as usize;
         let with_detached = self.chance.percent(50);
@@ -242,7 +264,10 @@ impl World {
         let marked = retained.iter().position(|past| past.marker.is_some());
         let keep = match (self.rolled_back, marked) {
             (None, _) => count,
-            (Some(_), None) => return,
+            (Some(_), None) => match retained.last() {
+                Some(oldest) if oldest.parent.is_none() => retained.len(),
+                _ => return,
+            },
             (Some(_), Some(marked)) => count.max(marked + 1),
         };
         let snapshots = self
@@ -289,21 +314,4 @@ fn main_is(snapshot_id: i64) -> TableUpdate {
         ref_name: "main".to_owned(),
         reference: SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None)),
     }
-}
-
-/// What a marker's two places say together about each partition.
-fn links(property: &Marker, summary: &Marker) -> Vec<Link<MarkerId>> {
-    (0..PARTITIONS as i32)
-        .map(|partition| {
-            let end = property.next.get(TOPIC, partition).unwrap_or_default().0;
-            let moved = summary.moved.iter().find(|moved| moved.1 == partition);
-            Link {
-                id: property.id.clone(),
-                parent: summary.parent.clone(),
-                generation: summary.generation,
-                epoch: summary.epoch,
-                range: moved.map_or(end..end, |(_, _, from, to)| from.0..to.0),
-            }
-        })
-        .collect()
 }
