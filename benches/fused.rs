@@ -21,9 +21,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 
 /// The same as the default of `batch.size`.
 const BATCH_ROWS: usize = 8_192;
-const COLUMNS: &str = "sample_id string not null, user_id string, device_id string, \
-    data_type string, value double, unit string, start_time timestamptz, end_time timestamptz, \
-    source_bundle string";
+const COLUMNS: &str = include_str!("../src/cli/generate/samples.columns");
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args()
@@ -94,6 +92,7 @@ async fn writer(folder: &Path) -> Result<TableWriter, Box<dyn std::error::Error>
         headers: Default::default(),
         properties: Default::default(),
         s3: S3Options::default(),
+        create: true,
     })
     .await?;
     let ident = TableIdent::new(NamespaceIdent::new("bench".to_owned()), "fused".to_owned());

@@ -18,10 +18,7 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-COLUMNS = (
-    "sample_id string not null, user_id string, device_id string, data_type string, value double, unit string, "
-    "start_time timestamptz, end_time timestamptz, source_bundle string"
-)
+COLUMNS = (HERE.parent / "src/cli/generate/samples.columns").read_text()
 
 
 def build():
@@ -136,4 +133,5 @@ def main():
     print("pyiceberg and DuckDB counted every record of every run once")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,12 +16,15 @@ use std::time::{Duration, Instant};
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::time::Generation;
+
+#[cfg(test)]
+mod tests;
 
 /// Shared by the workers, the signal handler and the async tasks of one process.
 #[derive(Debug)]
@@ -35,6 +38,7 @@ pub struct Process {
     drain: Arc<Drain>,
     /// The newest generation that this process has tried to claim; 0 is none.
     claimed: Arc<AtomicU64>,
+    chores: Mutex<Vec<oneshot::Receiver<()>>>,
     runtime: Handle,
     metrics: Metrics,
 }
@@ -57,6 +61,7 @@ impl Process {
             workers: Mutex::new(Vec::new()),
             drain: Arc::default(),
             claimed: Arc::default(),
+            chores: Mutex::new(Vec::new()),
             runtime,
             metrics: Metrics::default(),
         }
@@ -188,6 +193,31 @@ impl Process {
                 process.fail(Error::internal("a background task panicked").caused_by(error));
             }
         });
+    }
+
+    /// Like [`Process::spawn`], for what only tidies up: see [`Process::chores_done`].
+    pub fn spawn_chore<F>(self: &Arc<Self>, chore: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (done, ended) = oneshot::channel();
+        lock(&self.chores).push(ended);
+        self.spawn(async move {
+            chore.await;
+            let _ = done.send(());
+        });
+    }
+
+    /// Waits for the chores, but not for ever; and not at all if somebody waits for the end.
+    pub async fn chores_done(&self, patience: Duration) {
+        if self.has_failed() || self.is_draining() {
+            return;
+        }
+        let chores = std::mem::take(&mut *lock(&self.chores));
+        let all = futures::future::join_all(chores);
+        if timeout(patience, all).await.is_err() {
+            tracing::warn!("the run ends, though its tidying up goes on after {patience:?}");
+        }
     }
 
     /// Runs a call that blocks on a thread of its own. The end of the process waits for it, but not

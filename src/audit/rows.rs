@@ -236,7 +236,8 @@ impl Tallies {
     }
 }
 
-/// A column in its plain form: a column that the table is partitioned by comes run-length encoded.
+/// A column in its plain form. The library may hand one out in another, as it does with constants, and
+/// what is asked of an array must never depend on that.
 fn flat(column: &ArrayRef, to: &DataType) -> iceberg::Result<ArrayRef> {
     if column.data_type() == to {
         return Ok(column.clone());

@@ -8,10 +8,16 @@
 
 pub mod coordinator;
 pub mod decisions;
+pub(crate) mod history;
 pub mod marker;
 pub mod pace;
 pub mod positions;
 pub mod rollback;
+
+#[cfg(test)]
+pub(crate) mod invariants;
+#[cfg(test)]
+mod model;
 
 use serde::{Deserialize, Serialize};
 

@@ -32,8 +32,16 @@ pub(super) enum Command {
     /// Write generated health samples to a topic
     Generate(GenerateArgs),
     /// Check that each record is in the table exactly once, by what the table says itself
+    ///
+    /// Reads the markers in the table's metadata, the manifests, and the columns _topic, _partition and _offset of the
+    /// data files. Kafka is not asked, and nothing is written. Needs the settings of catalog and table, and
+    /// pipeline.name. Exit code: 0 if no check fails, 6 if one does.
     Audit(AuditArgs),
     /// Say which snapshot, file and epoch hold a record, or why none does
+    ///
+    /// Looks for it in the markers, then in the bounds of the data files, then in their rows. Kafka is not asked, and
+    /// nothing is written. Needs the settings of catalog and table, and pipeline.name. Exit code: 0 if the record is in
+    /// the table once, or rightly not at all; 6 if it is there more than once, or was committed and is gone.
     Explain(ExplainArgs),
 }
 
@@ -145,11 +153,6 @@ pub(super) struct DemoArgs {
     pub(super) brokers: Option<String>,
 }
 
-/// Reads the markers in the table's metadata, the manifests, and the columns _topic, _partition and
-/// _offset of the data files; Kafka is not asked, and nothing is written. Needs the settings of
-/// catalog and table, and pipeline.name.
-///
-/// Exit code 0 if all checks pass, 6 if one fails.
 #[derive(Args)]
 pub(super) struct AuditArgs {
     /// Print one JSON document instead of tables
@@ -159,11 +162,6 @@ pub(super) struct AuditArgs {
     pub(super) settings: SettingsArgs,
 }
 
-/// Looks for the record in the markers, then in the bounds of the data files, then in their rows;
-/// Kafka is not asked, and nothing is written.
-///
-/// Exit code 0 if the record is in the table once, or rightly not at all; 6 if it is there more than
-/// once, or was committed and is gone.
 #[derive(Args)]
 pub(super) struct ExplainArgs {
     /// The record, for example samples/0/17

@@ -268,6 +268,11 @@ pub(super) static KEYS: &[Key] = &[
         ];
         put(&mut s.on_gap, values::one_of(v, &words))
     }),
+    Key::new("on-orphans", |s, v| {
+        use super::settings::OnOrphans::{Delete, DryRun, Keep};
+        let words = [("delete", Delete), ("dry-run", DryRun), ("keep", Keep)];
+        put(&mut s.on_orphans, values::one_of(v, &words))
+    }),
     Key::new("batch.size", |s, v| {
         put(&mut s.batch.size, values::whole(v, "rows", 1..=1_048_576))
     })
@@ -387,6 +392,14 @@ pub(super) static KEYS: &[Key] = &[
     .flink("restart-strategy.failure-rate.delay"),
     Key::new("marker.max-age", |s, v| {
         put(&mut s.marker.max_age, values::duration(v, 1000 * MS))
+    }),
+    Key::new("snapshots.max-age", |s, v| {
+        let parsed = values::duration(v, 1000 * MS);
+        put(&mut s.snapshots.max_age, parsed.map(Some))
+    }),
+    Key::new("snapshots.min-to-keep", |s, v| {
+        let parsed = values::whole(v, "snapshots", 1..=1_000_000);
+        put(&mut s.snapshots.min_to_keep, parsed)
     }),
     Key::new("memory.in-flight", |s, v| {
         put(&mut s.memory.in_flight, values::size(v, 64 * KB))

@@ -34,6 +34,8 @@ pub struct Settings {
     pub on_topic_recreated: OnTopicRecreated,
     /// `on-gap`
     pub on_gap: OnGap,
+    /// `on-orphans`
+    pub on_orphans: OnOrphans,
     /// `batch.*`
     pub batch: Batch,
     /// `target-file-size`, in bytes.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub restart: Restart,
     /// `marker.*`
     pub marker: Marker,
+    /// `snapshots.*`
+    pub snapshots: Snapshots,
     /// `memory.*`
     pub memory: Memory,
     /// `state.*`
@@ -201,6 +205,17 @@ pub enum OnGap {
     RecordGap,
 }
 
+/// `on-orphans`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOrphans {
+    /// Delete them.
+    Delete,
+    /// Name them in the log.
+    DryRun,
+    /// Don't look for them.
+    Keep,
+}
+
 /// `batch.*`
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -289,6 +304,15 @@ pub enum CheckpointMode {
 pub struct Marker {
     /// `marker.max-age`
     pub max_age: Duration,
+}
+
+/// `snapshots.*`
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// `snapshots.max-age`: `None` expires none.
+    pub max_age: Option<Duration>,
+    /// `snapshots.min-to-keep`: at least 1.
+    pub min_to_keep: usize,
 }
 
 /// `memory.*`
@@ -399,6 +423,7 @@ impl Settings {
             on_rollback: OnRollback::Halt,
             on_topic_recreated: OnTopicRecreated::Halt,
             on_gap: OnGap::Halt,
+            on_orphans: OnOrphans::Keep,
             batch: Batch {
                 size: 0,
                 timeout: Duration::ZERO,
@@ -428,6 +453,10 @@ impl Settings {
             },
             marker: Marker {
                 max_age: Duration::ZERO,
+            },
+            snapshots: Snapshots {
+                max_age: None,
+                min_to_keep: 0,
             },
             memory: Memory {
                 in_flight: 0,

@@ -26,6 +26,7 @@ use super::guard::Intent;
 use super::landing::{CommitFailure, Landing, Target, dropped};
 use super::lineage;
 use super::names;
+use super::retention::Retention;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Refusal, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
@@ -70,6 +71,13 @@ impl Observation {
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.target.patience = patience;
+        self
+    }
+
+    /// Lets the claim and each commit expire snapshots.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Option<Retention>) -> Self {
+        self.target.retention = retention;
         self
     }
 }
@@ -145,6 +153,7 @@ impl Committer {
             pipeline: pipeline.to_owned(),
             patience: PATIENCE_DEFAULT,
             on_rollback,
+            retention: None,
         })
         .await
     }

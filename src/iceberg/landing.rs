@@ -28,6 +28,8 @@ use super::guard::{GuardedCatalog, Intent};
 use super::lineage;
 use super::names;
 use super::outage::Outage;
+use super::retention::Retention;
+use super::retries::Retries;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
@@ -96,6 +98,8 @@ pub(super) struct Target {
     pub(super) patience: Duration,
     /// What a rollback of the table leads to.
     pub(super) on_rollback: OnRollback,
+    /// How long snapshots are kept; `None` leaves that to others.
+    pub(super) retention: Option<Retention>,
 }
 
 /// What happened in one attempt.
@@ -119,8 +123,10 @@ impl Target {
             Intent::Claim(_) => self.patience.min(CLAIM_PATIENCE),
             Intent::Commit(_) => self.patience,
         };
+        let retries = Retries::of(table);
         let began = Instant::now();
-        let deadline = began + patience;
+        let deadline = began + patience.min(retries.total);
+        let before = table;
         let mut table = table.clone();
         let mut pause = PAUSE_MIN;
         let mut answer = ANSWER_MIN;
@@ -142,10 +148,18 @@ impl Target {
                 Decision::AlreadyCommitted => {
                     let answer_lost = attempt.failure.is_some();
                     outage.is_over();
+                    if let Some(retention) = self.retention {
+                        retention.tidy(before, &table);
+                    }
                     return Ok(Landing::Proved { table, answer_lost });
                 }
                 Decision::Append => {}
                 decision => return Ok(Landing::Elsewhere { table, decision }),
+            }
+            if let Some(error) = &attempt.failure
+                && let Some(failure) = retries.used_up(marker, error)
+            {
+                return Err(failure);
             }
             match &attempt.failure {
                 Some(error) if failure::is_definite(error) => {
@@ -207,7 +221,10 @@ impl Target {
             intent.clone(),
         );
         let transaction = || {
-            let transaction = Transaction::new(table);
+            let mut transaction = Transaction::new(table);
+            if let Some(retention) = self.retention {
+                transaction = retention.apply(transaction, table)?;
+            }
             let transaction = transaction
                 .fast_append()
                 // The guard proves that nothing lands twice; this check reads every manifest.

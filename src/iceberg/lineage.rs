@@ -5,123 +5,18 @@ use std::collections::HashSet;
 use iceberg::spec::{SnapshotRef, TableMetadata};
 
 use super::names;
-use crate::checkpoint::decisions::{Observed, Recorded, Whereabouts};
+use crate::checkpoint::decisions::Observed;
+use crate::checkpoint::history::{self, History};
 use crate::checkpoint::marker::Marker;
 use crate::error::Result;
+use crate::time::Epoch;
 
 /// Reduces a table's metadata to what it says about one pipeline.
 ///
 /// An error means that a marker is there but can't be read; nothing may be decided then.
 pub fn observe(metadata: &TableMetadata, pipeline: &str) -> Result<Observed> {
-    let key = names::marker_key(pipeline);
-    let property = metadata
-        .properties()
-        .get(&key)
-        .map(|json| Marker::parse(json, &format!("table property {key}")))
-        .transpose()?;
-    let lineage = newest(metadata, &key)?;
-    let property = match property {
-        None => None,
-        Some(marker) => Some(Recorded {
-            snapshot: locate(metadata, &key, &marker, lineage.as_ref())?,
-            marker,
-        }),
-    };
-    let off_the_lineage = property.as_ref().is_some_and(|recorded| {
-        matches!(
-            recorded.snapshot,
-            Whereabouts::Detached | Whereabouts::Bypassed
-        )
-    });
-    Ok(Observed {
-        table_uuid: metadata.uuid().to_string(),
-        property,
-        lineage,
-        retained: match off_the_lineage {
-            true => retained(metadata, &key)?,
-            // The usual case need not read every snapshot.
-            false => Vec::new(),
-        },
-    })
-}
-
-/// The current snapshot, its parent, and so on, as far as they are retained.
-///
-/// A chain of parents can't be longer than the number of snapshots, unless damaged metadata makes
-/// it a circle: the set of what was seen bounds the walk.
-fn lineage(metadata: &TableMetadata) -> impl Iterator<Item = &SnapshotRef> {
-    let mut seen = HashSet::new();
-    std::iter::successors(metadata.current_snapshot(), |snapshot| {
-        metadata.snapshot_by_id(snapshot.parent_snapshot_id()?)
-    })
-    .take_while(move |snapshot| seen.insert(snapshot.snapshot_id()))
-}
-
-fn marker_of(snapshot: &SnapshotRef, key: &str) -> Result<Option<Marker>> {
-    snapshot
-        .summary()
-        .additional_properties
-        .get(key)
-        .map(|json| Marker::parse(json, &format!("snapshot {}", snapshot.snapshot_id())))
-        .transpose()
-}
-
-/// The newest marker in the lineage; snapshots of other writers are skipped.
-fn newest(metadata: &TableMetadata, key: &str) -> Result<Option<Marker>> {
-    lineage(metadata)
-        .find_map(|snapshot| marker_of(snapshot, key).transpose())
-        .transpose()
-}
-
-/// The markers of all snapshots that are retained, those off the lineage too.
-fn retained(metadata: &TableMetadata, key: &str) -> Result<Vec<Marker>> {
-    metadata
-        .snapshots()
-        .filter_map(|snapshot| marker_of(snapshot, key).transpose())
-        .collect()
-}
-
-fn locate(
-    metadata: &TableMetadata,
-    key: &str,
-    marker: &Marker,
-    newest: Option<&Marker>,
-) -> Result<Whereabouts> {
-    if newest.is_some_and(|newest| newest.id == marker.id) {
-        return Ok(Whereabouts::Newest);
-    }
-    for snapshot in lineage(metadata) {
-        if carries(snapshot, key, marker)? {
-            return Ok(Whereabouts::Buried);
-        }
-    }
-    for snapshot in metadata.snapshots() {
-        if carries(snapshot, key, marker)? {
-            return Ok(Whereabouts::Detached);
-        }
-    }
-    Ok(if reaches_below(metadata, marker) {
-        Whereabouts::Bypassed
-    } else {
-        Whereabouts::Expired
-    })
-}
-
-fn carries(snapshot: &SnapshotRef, key: &str, marker: &Marker) -> Result<bool> {
-    Ok(marker_of(snapshot, key)?.is_some_and(|found| found.id == marker.id))
-}
-
-/// True if the lineage shows the table as it was before `marker` was committed: it ends in a
-/// snapshot without a parent (or there is none at all), or in one that the marker was built upon.
-/// Expiry takes the oldest snapshots, so what it leaves never reaches that far down.
-fn reaches_below(metadata: &TableMetadata, marker: &Marker) -> bool {
-    match lineage(metadata).last() {
-        None => true,
-        Some(oldest) => {
-            oldest.parent_snapshot_id().is_none()
-                || oldest.sequence_number() <= marker.base_sequence
-        }
-    }
+    let history = Snapshots::of(metadata, pipeline);
+    history::observe(metadata.uuid().to_string(), history.recorded()?, &history)
 }
 
 /// A marker in the lineage of `main`, and the snapshot that carries it.
@@ -135,11 +30,10 @@ pub struct Link {
 
 /// All markers of a pipeline that the lineage of `main` retains, the oldest first.
 pub fn chain(metadata: &TableMetadata, pipeline: &str) -> Result<Vec<Link>> {
-    let key = names::marker_key(pipeline);
+    let history = Snapshots::of(metadata, pipeline);
     let mut links = Vec::new();
-    for snapshot in lineage(metadata) {
-        if let Some(marker) = marker_of(snapshot, &key)? {
-            let snapshot_id = snapshot.snapshot_id();
+    for snapshot_id in history::lineage(&history) {
+        if let Some(marker) = history.marker(snapshot_id)? {
             links.push(Link {
                 snapshot_id,
                 marker,
@@ -152,8 +46,90 @@ pub fn chain(metadata: &TableMetadata, pipeline: &str) -> Result<Vec<Link>> {
 
 /// The snapshot that carries `marker`, if it is retained.
 pub(super) fn snapshot_of(metadata: &TableMetadata, marker: &Marker) -> Option<i64> {
-    let key = names::marker_key(&marker.pipeline);
-    lineage(metadata)
-        .find(|snapshot| carries(snapshot, &key, marker).unwrap_or(false))
-        .map(|snapshot| snapshot.snapshot_id())
+    let history = Snapshots::of(metadata, &marker.pipeline);
+    history::lineage(&history).find(|snapshot| {
+        let found = history.marker(*snapshot).ok().flatten();
+        found.is_some_and(|found| found.id == marker.id)
+    })
+}
+
+/// The newest epoch that any marker of the pipeline speaks of, in the history of `main` or not.
+pub(super) fn newest_epoch(metadata: &TableMetadata, pipeline: &str) -> Result<Option<Epoch>> {
+    let history = Snapshots::of(metadata, pipeline);
+    let mut newest = history.recorded()?.map(|marker| marker.epoch);
+    for snapshot in history.retained() {
+        newest = newest.max(history.marker(snapshot)?.map(|marker| marker.epoch));
+    }
+    Ok(newest)
+}
+
+/// The retained snapshots that the history of `main` does not lead to: branches, tags on them, and
+/// what was rolled back.
+pub(super) fn detached(metadata: &TableMetadata, pipeline: &str) -> Vec<SnapshotRef> {
+    let history = Snapshots::of(metadata, pipeline);
+    let attached: HashSet<i64> = history::lineage(&history).collect();
+    let snapshots = metadata.snapshots();
+    snapshots
+        .filter(|snapshot| !attached.contains(&snapshot.snapshot_id()))
+        .cloned()
+        .collect()
+}
+
+/// The snapshots of a table, and the key under which a pipeline's markers stand in them.
+struct Snapshots<'a> {
+    metadata: &'a TableMetadata,
+    key: String,
+}
+
+impl<'a> Snapshots<'a> {
+    fn of(metadata: &'a TableMetadata, pipeline: &str) -> Self {
+        Self {
+            metadata,
+            key: names::marker_key(pipeline),
+        }
+    }
+
+    /// The marker in the table property.
+    fn recorded(&self) -> Result<Option<Marker>> {
+        self.metadata
+            .properties()
+            .get(&self.key)
+            .map(|json| Marker::parse(json, &format!("table property {}", self.key)))
+            .transpose()
+    }
+}
+
+impl History for Snapshots<'_> {
+    fn current(&self) -> Option<i64> {
+        self.metadata.current_snapshot_id()
+    }
+
+    fn retained(&self) -> impl Iterator<Item = i64> {
+        self.metadata.snapshots().map(|s| s.snapshot_id())
+    }
+
+    fn retains(&self, snapshot: i64) -> bool {
+        self.metadata.snapshot_by_id(snapshot).is_some()
+    }
+
+    fn parent(&self, snapshot: i64) -> Option<i64> {
+        self.metadata.snapshot_by_id(snapshot)?.parent_snapshot_id()
+    }
+
+    fn sequence(&self, snapshot: i64) -> i64 {
+        let snapshot = self.metadata.snapshot_by_id(snapshot);
+        snapshot.map_or(0, |snapshot| snapshot.sequence_number())
+    }
+
+    fn marker(&self, snapshot: i64) -> Result<Option<Marker>> {
+        let Some(snapshot) = self.metadata.snapshot_by_id(snapshot) else {
+            return Ok(None);
+        };
+        snapshot
+            .summary()
+            .additional_properties
+            .get(&self.key)
+            .map(|json| Marker::parse(json, &format!("snapshot {}", snapshot.snapshot_id())))
+            .transpose()
+    }
 }

@@ -17,7 +17,7 @@
 //! * what a writer holds in memory is bounded by the row-group size, whatever the data.
 //!
 //! What this room must never do: decide about a marker (that is [`crate::checkpoint::decisions`]),
-//! read settings, or delete a file that a table may refer to.
+//! read settings, or delete a file that a table may refer to (what it deletes is proved in [`Sweep`]).
 
 mod catalog;
 mod commit;
@@ -26,21 +26,27 @@ mod failure;
 mod guard;
 mod landing;
 mod lineage;
+mod listing;
 mod metrics;
 pub mod names;
 mod outage;
 mod parquet_file;
 mod properties;
 mod rest;
+mod retention;
+mod retries;
 mod sink;
 mod stage;
 mod staged;
 mod storage;
+mod sweep;
 mod table;
 mod writer;
 
 #[cfg(test)]
 mod commit_tests;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod testing;
 
@@ -50,8 +56,10 @@ pub use committer::{Committed, Committer, Observation, Staged};
 pub(crate) use failure::external;
 pub use landing::CommitFailure;
 pub use lineage::{Link, chain, observe};
+pub use retention::Retention;
 pub use sink::Sink;
 pub use stage::Stage;
 pub use staged::StagedFile;
+pub use sweep::Sweep;
 pub use table::{TableOptions, load, load_or_create, type_name};
 pub use writer::{TableWriter, WriteProgress, WriterOptions};

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use uuid::Uuid;
+
 use crate::time::{Epoch, Generation};
 
 #[cfg(test)]
@@ -39,39 +41,73 @@ pub struct FileOrigin {
 }
 
 impl FileOrigin {
-    /// A new file name.
+    /// A new file name, for this table.
     ///
     /// It ends in a fresh UUID because every storage backend overwrites in silence: two files must
-    /// never have one name, even if a zombie writes for the same worker and epoch.
-    pub fn data_file_name(&self) -> String {
+    /// never have one name, even if a zombie writes for the same worker and epoch. The table's
+    /// UUID is in it because several tables can lie at one location: one that was dropped without
+    /// its files, and the one that was made in its place.
+    pub fn data_file_name(&self, table: Uuid) -> String {
+        self.file_name(table, Uuid::new_v4())
+    }
+}
+
+impl FileOrigin {
+    /// Who wrote a file, by its path; `None` if no calve did.
+    pub fn of(path: &str) -> Option<Self> {
+        let (origin, _table) = Self::parse(path.rsplit('/').next()?)?;
+        Some(origin)
+    }
+
+    /// Takes a name apart, from its end: what follows the pipeline has a form of its own. Only what
+    /// [`FileOrigin::data_file_name`] makes is taken: the same text must come out again.
+    fn parse(file_name: &str) -> Option<(Self, Uuid)> {
+        let name = file_name.strip_suffix(DATA_FILE_SUFFIX)?;
+        let (name, unique) = name.split_at_checked(name.len().checked_sub(UUID_LEN)?)?;
+        let (name, worker) = name.strip_suffix('-')?.rsplit_once("-w")?;
+        let (name, epoch) = name.rsplit_once("-e")?;
+        let (name, generation) = name.rsplit_once("-g")?;
+        let (pipeline, table) = name.rsplit_once('-')?;
+        let table = Uuid::try_parse(table).ok()?;
+        let origin = Self {
+            pipeline: decode(pipeline)?,
+            generation: Generation(generation.parse().ok()?),
+            epoch: Epoch(epoch.parse().ok()?),
+            worker: worker.parse().ok()?,
+        };
+        let again = origin.file_name(table, Uuid::try_parse(unique).ok()?);
+        (again == file_name).then_some((origin, table))
+    }
+
+    fn file_name(&self, table: Uuid, unique: Uuid) -> String {
         let Self {
             pipeline,
             generation,
             epoch,
             worker,
         } = self;
-        let pipeline = encode(pipeline);
-        let unique = uuid::Uuid::new_v4();
-        format!("{pipeline}-g{generation}-e{epoch}-w{worker}-{unique}.parquet")
+        let (pipeline, table) = (encode(pipeline), table.simple());
+        format!("{pipeline}-{table}-g{generation}-e{epoch}-w{worker}-{unique}{DATA_FILE_SUFFIX}")
     }
 }
 
-impl FileOrigin {
-    /// Who wrote a file, by its name; `None` if no calve did.
-    pub fn of(path: &str) -> Option<Self> {
-        let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
-        let (name, unique) = name.split_at_checked(name.len().checked_sub(36)?)?;
-        uuid::Uuid::try_parse(unique).ok()?;
-        let (name, worker) = name.strip_suffix('-')?.rsplit_once("-w")?;
-        let (name, epoch) = name.rsplit_once("-e")?;
-        let (pipeline, generation) = name.rsplit_once("-g")?;
-        Some(Self {
-            pipeline: decode(pipeline)?,
-            generation: Generation(generation.parse().ok()?),
-            epoch: Epoch(epoch.parse().ok()?),
-            worker: worker.parse().ok()?,
-        })
-    }
+/// How the name of every data file ends.
+const DATA_FILE_SUFFIX: &str = ".parquet";
+/// The length of a UUID with its hyphens.
+const UUID_LEN: usize = 36;
+
+/// Generation and epoch in the name of a data file of `pipeline` in `table`; `None` for every name
+/// that [`FileOrigin::data_file_name`] does not make for exactly these two.
+///
+/// No other pipeline's file is taken for ours, whatever the two are called: a name can be taken apart
+/// in one way only, and [`encode`] never makes one text of two.
+pub fn generation_and_epoch(
+    file_name: &str,
+    pipeline: &str,
+    table: Uuid,
+) -> Option<(Generation, Epoch)> {
+    let (origin, made_for) = FileOrigin::parse(file_name)?;
+    (origin.pipeline == pipeline && made_for == table).then_some((origin.generation, origin.epoch))
 }
 
 /// The pipelines that have a marker among these properties.

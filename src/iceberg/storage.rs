@@ -81,7 +81,7 @@ impl WarehouseStorage {
 }
 
 /// `s3` of `s3://bucket/key`, `file` of `file:/path`, nothing of a plain path.
-fn scheme(path: &str) -> &str {
+pub(super) fn scheme(path: &str) -> &str {
     match path.split_once(':') {
         Some((scheme, _)) if !scheme.contains('/') => scheme,
         _ => "",

@@ -241,7 +241,8 @@ impl TableWriter {
 
     async fn create(&self, partition: &PartitionKey) -> Result<ParquetFile> {
         let mut name = partition_path(partition);
-        name.push_str(&self.options.origin.data_file_name());
+        let table = self.table.metadata().uuid();
+        name.push_str(&self.options.origin.data_file_name(table));
         ParquetFile::create(
             self.table.file_io(),
             self.locations.generate_location(None, &name),

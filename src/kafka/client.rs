@@ -87,7 +87,10 @@ impl ClientContext for Context {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        self.remember(reason);
+        // That all brokers are away is what is to be explained.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.remember(reason);
+        }
         tracing::warn!(target: "librdkafka", %error, "{reason}");
     }
 }

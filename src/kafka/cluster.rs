@@ -19,6 +19,9 @@ use crate::offsets::{NextOffset, Offsets, Watermarks};
 /// resolve or a port that is closed never does.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long to listen to what librdkafka has to say about a question that got no answer.
+const COMPLAINT_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// Between two questions about a partition that has no leader yet.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -147,16 +150,27 @@ impl Cluster {
     }
 
     fn unreachable(&self, error: KafkaError) -> Error {
-        let complaint = self.client.context().last_complaint();
+        let complaint = self.last_complaint();
         Error::external(match complaint {
             Some(complaint) => format!("Kafka at {} does not answer ({complaint})", self.brokers),
             None => format!("Kafka at {} does not answer", self.brokers),
         })
         .caused_by(error)
         .advice(
-            "check kafka.brokers (KAFKA_BROKERS), that the broker runs, and the kafka.security.* \
-             settings; nothing was lost: the next start goes on from the table's marker",
+            "check kafka.brokers (KAFKA_BROKERS), that the broker runs, and the settings \
+             kafka.security.protocol, kafka.sasl.* and kafka.ssl.*; nothing was lost: the next start \
+             goes on from the table's marker",
         )
+    }
+
+    /// Why librdkafka thinks that nobody answers. It says so in log lines, which wait for a poll.
+    fn last_complaint(&self) -> Option<String> {
+        let asked = Instant::now();
+        while asked.elapsed() < COMPLAINT_TIMEOUT {
+            // What comes back are the errors that the context has heard as well.
+            let _ = self.client.poll(COMPLAINT_TIMEOUT);
+        }
+        self.client.context().last_complaint()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Launching the workers of one process, waiting for them, and launching them again.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::job::{Dataflow, Job};
 use super::restarts::{Failure, History, Verdict, decide};
-use super::{signals, start};
+use super::{peers, signals, start};
 use crate::config::{Restart, Settings};
 use crate::error::{Error, Result};
 use crate::observe::{Progress, serve_metrics};
@@ -98,7 +97,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     watch(Arc::clone(&process));
 
     if cluster.addresses.len() > 1 {
-        hush_broken_connections();
+        peers::quiet_lost_connections();
     }
     let outcome = supervise(&process, &settings.restart, |process| {
         launch(dataflow, &settings, &cluster, bounded, process)
@@ -198,6 +197,7 @@ fn launch(
             process.fail(Error::internal(format!("a worker panicked: {panic}")));
         }
     }
+    process.block_on(process.chores_done(SHUTDOWN_TIMEOUT));
     process.take_failure().map_or(Ok(()), Err)
 }
 
@@ -234,28 +234,6 @@ fn leave_the_cluster_if_failed(process: &Process) {
     }
 }
 
-/// How timely's threads tell that the connection to another process broke: they panic.
-fn is_broken_connection(panic: &str) -> bool {
-    panic.contains("timely communication error") || panic.contains("MergeQueue poisoned")
-}
-
-/// Those panics are no defect, and the one line that says what has happened should not be searched for
-/// among their backtraces.
-fn hush_broken_connections() {
-    let tell = take_hook();
-    set_hook(Box::new(move |panic| {
-        if !is_broken_connection(message(panic.payload())) {
-            tell(panic);
-        }
-    }));
-}
-
-fn message(panic: &dyn Any) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-}
-
 /// What every worker does. It must come back on all of them or on none: a failure anywhere sets the
 /// failure slot, which ends the loops here, and the unfinished dataflow is dropped.
 fn work(
@@ -283,14 +261,9 @@ fn work(
         Ok(Ok(())) => {}
         Ok(Err(error)) => process.fail(error),
         Err(panic) => {
-            let text = message(&*panic);
-            if is_broken_connection(text) {
-                return process.fail(
-                    Error::external("another process of this run has ended").advice(
-                        "see its log, and start all processes again, with the same -n and -w; \
-                         nothing was lost, the run goes on from the table's marker",
-                    ),
-                );
+            let text = peers::message(&*panic);
+            if peers::is_lost_connection(text) {
+                return process.fail(peers::lost());
             }
             process.fail(
                 Error::internal(format!("worker {} panicked: {text}", worker.index())).advice(

@@ -15,6 +15,7 @@
 
 mod job;
 mod launch;
+mod peers;
 mod restarts;
 mod share;
 mod signals;

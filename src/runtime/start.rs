@@ -17,9 +17,9 @@ use super::share;
 use super::table::{self, OpenTable};
 use crate::checkpoint::marker::Marker;
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
-use crate::config::{Place, Settings};
+use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Sink};
+use crate::iceberg::{Committer, Retention, Sink, Sweep};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::time::Generation;
@@ -117,7 +117,11 @@ impl Preparation {
                 &settings.pipeline.name,
                 settings.on_rollback,
             ))?
-            .with_patience(settings.checkpoint.timeout);
+            .with_patience(settings.checkpoint.timeout)
+            .with_retention(settings.snapshots.max_age.map(|max_age| Retention {
+                max_age,
+                min_to_keep: settings.snapshots.min_to_keep,
+            }));
         self.claims_after(observed.marker())?;
         let resumed = observed.marker().is_some();
         let cluster_id = cluster.id();
@@ -146,6 +150,7 @@ impl Preparation {
             table = %table.identifier(),
             "started"
         );
+        self.sweep(&committer);
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
         let shared = self.share(cluster, sink, start.clone(), beginning.topic_ids);
         *self.slot() = Some(Arc::new(shared));
@@ -154,6 +159,17 @@ impl Preparation {
             generation,
             settings: agreed(&self.settings),
         })
+    }
+
+    /// What crashed runs left behind goes while this one begins: nothing waits for it.
+    fn sweep(&self, committer: &Committer) {
+        let dry_run = match self.settings.on_orphans {
+            OnOrphans::Keep => return,
+            OnOrphans::DryRun => true,
+            OnOrphans::Delete => false,
+        };
+        let sweep = Sweep::after_claim(committer);
+        self.process.spawn_chore(sweep.run(dry_run));
     }
 
     /// Processes that read different topics, or write to different tables, are not one run.

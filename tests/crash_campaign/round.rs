@@ -222,7 +222,9 @@ impl Round {
     fn drain(&mut self) {
         self.starts += 1;
         let run = self.pipeline.run().workers(4).bounded().quiet();
-        let ended = run.start().wait(DRAIN_MAX);
-        self.end(ended, Some(0));
+        let mut process = run.start();
+        self.watch(&mut process, DRAIN_MAX, |_| false);
+        // It does nothing to a process that has ended.
+        self.end(process.kill(), Some(0));
     }
 }

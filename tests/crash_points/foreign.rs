@@ -33,6 +33,18 @@ fn goes_on_after(hint: &str, changes: &[Value]) -> Scene {
     scene
 }
 
+/// SIGTERM reaches the process together with the changes: it ends with this code.
+#[track_caller]
+fn drains_after(scene: &Scene, change: Value, code: i32) -> Finished {
+    let running = scene.run(6).failpoint("before-swap", 3, "stop").start();
+    running.wait_stopped("before-swap");
+    scene.pipeline.change_table(change);
+    running.sigterm();
+    running.signal("CONT");
+    let drained = running.wait(PATIENCE).expect_code(code);
+    drained.expect_output(&["draining"])
+}
+
 /// The process ends after the changes, with this code.
 #[track_caller]
 fn ends_after(scene: &Scene, changes: &[Value], code: i32) -> Finished {
@@ -63,6 +75,34 @@ fn an_append_of_another_engine_before_the_swap_stays_and_the_commit_follows_it()
 #[test]
 fn a_compaction_before_the_swap_keeps_every_row_and_the_commit_follows_it() {
     goes_on_after("compacted", &[json!({"rewrite": true})]).assert_exactly_once();
+}
+
+#[test]
+fn sigterm_with_an_append_of_another_engine_before_the_swap_drains() {
+    let scene = Scene::new("appended_term");
+    let drained = drains_after(&scene, foreign_row(), 0);
+    assert_eq!(scene.pipeline.read().count, drained.committed_rows() + 1);
+    assert_exactly_once_beside_the_foreign_row(scene);
+}
+
+#[test]
+fn sigterm_with_a_compaction_before_the_swap_drains() {
+    let scene = Scene::new("compacted_term");
+    let drained = drains_after(&scene, json!({"rewrite": true}), 0);
+    assert_eq!(scene.pipeline.read().count, drained.committed_rows());
+    scene.assert_exactly_once();
+}
+
+#[test]
+fn sigterm_with_a_table_that_was_recreated_before_the_swap_ends_with_6() {
+    let scene = Scene::new("recreated_term");
+    drains_after(&scene, json!({"recreate": true}), 6);
+    assert_eq!(
+        scene.pipeline.read().count,
+        0,
+        "the other table was left alone"
+    );
+    scene.assert_exactly_once();
 }
 
 #[test]

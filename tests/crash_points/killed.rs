@@ -144,3 +144,15 @@ fn offsets_that_the_group_never_gets_are_not_missed_after_a_kill() {
     assert!(group.is_empty(), "the group has none: {group:?}");
     scene.assert_exactly_once();
 }
+
+#[test]
+fn killed_in_the_middle_of_its_drain_it_reads_the_last_epoch_again() {
+    let scene = Scene::new("drain_killed");
+    // SIGTERM while the second epoch is staged; the fourth swap, after the claim and two epochs, is the drain's.
+    let faults = "staged=8*off->1*return(term);before-swap=3*off->1*return(kill)";
+    let killed = scene.run(6).env("FAILPOINTS", faults).start();
+    let killed = killed.wait(PATIENCE).expect_killed_at("before-swap");
+    let killed = killed.expect_output(&["failpoint staged: term", "draining"]);
+    assert_eq!(scene.pipeline.read().count, killed.committed_rows());
+    scene.assert_exactly_once();
+}

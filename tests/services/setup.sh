@@ -50,7 +50,7 @@ java_ok() { [ "$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')" 
 go_ok() { go version 2>/dev/null | grep -qE 'go1\.(2[4-9]|[3-9][0-9])'; }
 
 setup_packages() {
-  local packages=(curl ca-certificates python3 python3-venv util-linux)
+  local packages=(curl ca-certificates openssl python3 python3-venv util-linux)
   java_ok || packages+=(default-jre-headless)
   command -v mvn >/dev/null || packages+=(maven)
   apt_install "${packages[@]}"

@@ -255,19 +255,42 @@ pub struct Broker {
     dir: TempDir,
     port: u16,
     controller: u16,
+    /// A second listener with TLS and SASL, and the password it takes.
+    secure: Option<(u16, String)>,
     process: Option<Child>,
 }
 
 impl Broker {
     pub fn start() -> Broker {
+        Self::start_with(None)
+    }
+
+    /// One that also listens with TLS and SASL (PLAIN and SCRAM-SHA-512), for user `calve` with this password.
+    pub fn start_secure(password: &str) -> Broker {
+        Self::start_with(Some((free_port(), password.to_owned())))
+    }
+
+    fn start_with(secure: Option<(u16, String)>) -> Broker {
         let mut broker = Broker {
             dir: TempDir::new().expect("a folder"),
             port: free_port(),
             controller: free_port(),
+            secure,
             process: None,
         };
         broker.restart();
         broker
+    }
+
+    /// `host:port` of the listener with TLS and SASL.
+    pub fn secure_address(&self) -> String {
+        let (port, _) = self.secure.as_ref().expect("a secure listener");
+        format!("127.0.0.1:{port}")
+    }
+
+    /// The certificate of that listener, which it has signed itself.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join("cert.pem")
     }
 
     /// `host:port`.
@@ -279,7 +302,12 @@ impl Broker {
     pub fn restart(&mut self) {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka.sh");
         let log = std::fs::File::create(self.dir.path().join("log")).expect("a log file");
-        let process = Command::new(script)
+        let mut command = Command::new(script);
+        if let Some((port, password)) = &self.secure {
+            command.env("KAFKA_SECURE_PORT", port.to_string());
+            command.env("KAFKA_PASSWORD", password);
+        }
+        let process = command
             .arg(&Services::get().kafka_jars)
             .arg(self.dir.path())
             .arg(self.port.to_string())

@@ -1,6 +1,6 @@
 //! A pipeline: a topic, a table and a folder, which outlive the processes that run it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -225,20 +225,18 @@ impl Pipeline {
         let _: serde_json::Value = run_script("create_table.py", &request);
     }
 
-    /// The Parquet files in a local warehouse, those that no table names among them.
-    pub fn parquet_files_on_disk(&self) -> usize {
-        fn count(folder: &Path) -> usize {
-            let Ok(entries) = std::fs::read_dir(folder) else {
-                return 0;
-            };
-            entries
-                .flatten()
-                .map(|entry| match entry.path() {
-                    path if path.is_dir() => count(&path),
-                    path => usize::from(path.extension().is_some_and(|e| e == "parquet")),
-                })
-                .sum()
-        }
-        count(&self.dir().join("warehouse"))
+    /// The files in the table's data location, those that no snapshot names among them.
+    pub fn data_files(&self) -> BTreeSet<String> {
+        self.copy_data_files(&[])
+    }
+
+    /// Copies files there to other names beside them, `(path, name)`; what is there then.
+    pub fn copy_data_files(&self, copies: &[(String, String)]) -> BTreeSet<String> {
+        let request = serde_json::json!({
+            "catalog": self.reader_properties(),
+            "table": self.table_name(),
+            "copy": copies,
+        });
+        run_script("warehouse.py", &request)
     }
 }

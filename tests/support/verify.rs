@@ -26,6 +26,9 @@ pub struct Table {
     pub rows: Vec<BTreeMap<String, Value>>,
     #[serde(default)]
     pub metadata_location: String,
+    /// How many snapshots it has.
+    #[serde(default)]
+    pub snapshots: usize,
     /// The paths of the data files.
     #[serde(default)]
     pub files: Vec<String>,

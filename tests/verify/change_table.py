@@ -8,6 +8,7 @@ Its one argument: {"catalog": properties, "table", "change"}, where change is on
   {"set": {key: value}}    sets table properties
   {"roll_back": n}         makes main the snapshot n commits with rows before the current one
   {"undo": true}           makes the parent of the current snapshot the current one
+  {"undo_roll_back": true} makes the newest snapshot that is retained the current one
   {"expire": true}         removes the snapshots that main does not lead to
   {"keep": n}              removes all snapshots but the newest n
   {"copy": filter}         appends a copy of the rows that match
@@ -64,6 +65,9 @@ while True:
             table.manage_snapshots().rollback_to_snapshot(snapshot.snapshot_id).commit()
         elif "undo" in change:
             table.manage_snapshots().rollback_to_snapshot(table.current_snapshot().parent_snapshot_id).commit()
+        elif "undo_roll_back" in change:
+            newest = max(table.snapshots(), key=lambda snapshot: snapshot.sequence_number)
+            table.manage_snapshots().set_current_snapshot(newest.snapshot_id).commit()
         elif "expire" in change:
             lineage = {snapshot.snapshot_id for snapshot in ancestors_of(table.current_snapshot(), table.metadata)}
             cut_off = [s.snapshot_id for s in table.snapshots() if s.snapshot_id not in lineage]

@@ -21,5 +21,6 @@ if keys.num_rows <= request.get("max_rows", 0):
     result["rows"] = canonical.rows(everything)
 result["schema"] = {f.name: f"{f.field_type}{' not null' if f.required else ''}" for f in table.schema().fields}
 result["metadata_location"] = table.metadata_location
+result["snapshots"] = len(table.metadata.snapshots)
 result["files"] = [task.file.file_path for task in table.scan().plan_files()]
 canonical.answer(result)

@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 /// The columns of a table for them.
-pub(crate) const COLUMNS: &str = "sample_id string not null, user_id string, device_id string, \
-    data_type string, value double, unit string, start_time timestamptz, end_time timestamptz, \
-    source_bundle string";
+pub(crate) const COLUMNS: &str = include_str!("samples.columns");
 
 /// Kinds of samples: data type, unit, typical value, how much it varies, seconds it spans.
 const KINDS: [(&str, &str, f64, f64, u64); 6] = [

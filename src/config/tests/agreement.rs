@@ -28,12 +28,14 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         on_rollback: _,
         on_topic_recreated: _,
         on_gap: _,
+        on_orphans: _,
         batch,
         target_file_size: _,
         row_group_size: _,
         checkpoint,
         restart,
         marker,
+        snapshots,
         memory,
         state,
         schema_registry,
@@ -43,7 +45,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
     } = settings;
     [
         vec!["parallelism", "warehouse", "on-reject"],
-        vec!["on-rollback", "on-topic-recreated", "on-gap"],
+        vec!["on-rollback", "on-topic-recreated", "on-gap", "on-orphans"],
         vec!["target-file-size", "row-group-size"],
         all!(pipeline => Pipeline { name: "pipeline.name" }),
         all!(kafka => Kafka {
@@ -104,6 +106,10 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             failure_rate_delay: "restart-strategy.failure-rate.delay",
         }),
         all!(marker => Marker { max_age: "marker.max-age" }),
+        all!(snapshots => Snapshots {
+            max_age: "snapshots.max-age",
+            min_to_keep: "snapshots.min-to-keep",
+        }),
         all!(memory => Memory { in_flight: "memory.in-flight", uncommitted: "memory.uncommitted" }),
         all!(state => State {
             backend: "state.backend",

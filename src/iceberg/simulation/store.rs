@@ -1,0 +1,138 @@
+//! The simulated object store: memory, and requests that fail or take their time.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use iceberg::io::{
+    FileIO, FileIOBuilder, FileMetadata, FileRead, FileWrite, InputFile, MemoryStorage, OutputFile,
+    Storage, StorageConfig, StorageFactory,
+};
+use iceberg::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use super::world::{Asked, Sim, reset};
+
+/// The store as one process sees it; without a process, nothing fails.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Store {
+    memory: MemoryStorage,
+    #[serde(skip)]
+    of: Option<(Sim, usize)>,
+}
+
+/// What happens to one request.
+pub(super) enum Fate {
+    Done,
+    Fails,
+    Slow,
+}
+
+impl Store {
+    /// All of the store, for whoever checks.
+    pub(super) fn unfailing(memory: &MemoryStorage) -> FileIO {
+        Self::open(memory, None)
+    }
+
+    /// The store of a process.
+    pub(super) fn of(memory: &MemoryStorage, sim: &Sim, process: usize) -> FileIO {
+        Self::open(memory, Some((sim.clone(), process)))
+    }
+
+    fn open(memory: &MemoryStorage, of: Option<(Sim, usize)>) -> FileIO {
+        let store = Self {
+            memory: memory.clone(),
+            of,
+        };
+        FileIOBuilder::new(Arc::new(Factory { store })).build()
+    }
+
+    async fn pass(&self) -> Result<()> {
+        let Some((sim, process)) = &self.of else {
+            return Ok(());
+        };
+        let asked = {
+            let mut world = sim.lock();
+            match world.store_fate() {
+                Fate::Done => return Ok(()),
+                Fate::Fails => return Err(reset()),
+                Fate::Slow => world.ask(*process, Asked::File),
+            }
+        };
+        asked.await.unwrap_or_else(|_| Err(reset())).map(|_| ())
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Factory {
+    store: Store,
+}
+
+#[typetag::serde(name = "SimulatedStoreFactory")]
+impl StorageFactory for Factory {
+    fn build(&self, _: &StorageConfig) -> Result<Arc<dyn Storage>> {
+        Ok(Arc::new(self.store.clone()))
+    }
+}
+
+#[async_trait]
+#[typetag::serde(name = "SimulatedStore")]
+impl Storage for Store {
+    async fn exists(&self, path: &str) -> Result<bool> {
+        self.pass().await?;
+        self.memory.exists(path).await
+    }
+
+    async fn metadata(&self, path: &str) -> Result<FileMetadata> {
+        self.pass().await?;
+        self.memory.metadata(path).await
+    }
+
+    async fn read(&self, path: &str) -> Result<Bytes> {
+        self.pass().await?;
+        self.memory.read(path).await
+    }
+
+    async fn reader(&self, path: &str) -> Result<Box<dyn FileRead>> {
+        self.pass().await?;
+        self.memory.reader(path).await
+    }
+
+    async fn write(&self, path: &str, bytes: Bytes) -> Result<()> {
+        self.pass().await?;
+        self.memory.write(path, bytes).await
+    }
+
+    async fn writer(&self, path: &str) -> Result<Box<dyn FileWrite>> {
+        self.pass().await?;
+        self.memory.writer(path).await
+    }
+
+    async fn delete(&self, path: &str) -> Result<()> {
+        Err(nobody_deletes(path))
+    }
+
+    async fn delete_prefix(&self, path: &str) -> Result<()> {
+        Err(nobody_deletes(path))
+    }
+
+    async fn delete_stream(&self, _: BoxStream<'static, String>) -> Result<()> {
+        Err(nobody_deletes("several files"))
+    }
+
+    fn new_input(&self, path: &str) -> Result<InputFile> {
+        Ok(InputFile::new(Arc::new(self.clone()), path.to_owned()))
+    }
+
+    fn new_output(&self, path: &str) -> Result<OutputFile> {
+        Ok(OutputFile::new(Arc::new(self.clone()), path.to_owned()))
+    }
+}
+
+fn nobody_deletes(path: &str) -> Error {
+    Error::new(
+        ErrorKind::FeatureUnsupported,
+        format!("a commit deletes nothing: {path}"),
+    )
+}
