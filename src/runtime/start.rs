@@ -318,7 +318,7 @@ fn tell(beginning: &Beginning) {
         );
     }
     if beginning.topic_ids.is_empty() {
-        tracing::warn!(
+        tracing::info!(
             "the brokers do not tell the ids of topics: a topic that is deleted and made anew can be \
              recognized only if it is shorter than the first"
         );
