@@ -31,8 +31,8 @@ use crate::error::{Error, Result};
 /// Records of each half.
 const HALF: u64 = 1_000;
 /// The checkpoint interval, and how long after a checkpoint the child is killed.
-const INTERVAL: Duration = Duration::from_secs(5);
-const KILLED_AFTER: Duration = Duration::from_millis(2_500);
+const INTERVAL: Duration = Duration::from_secs(4);
+const KILLED_AFTER: Duration = Duration::from_secs(2);
 const QUERY: &str = "SELECT sample_id, COUNT(*) FROM demo.health_samples GROUP BY sample_id \
     HAVING COUNT(*) > 1";
 const DUPLICATES_SHOWN: usize = 5;
