@@ -24,6 +24,17 @@ pub struct Topic {
     pub partitions: BTreeMap<i32, Watermarks>,
 }
 
+/// Where every partition ends.
+pub fn ends(topics: &BTreeMap<String, Topic>) -> Offsets {
+    let mut ends = Offsets::new();
+    for (name, topic) in topics {
+        for (&partition, marks) in &topic.partitions {
+            ends.set(name, partition, NextOffset(marks.high));
+        }
+    }
+    ends
+}
+
 /// The policies that a start applies to offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policies {

@@ -49,7 +49,11 @@ pub struct Recovery {
 /// | rewind | known | recover from there |
 /// | rewind | not known | refuse: forgotten |
 /// | continue | known | recover from the recorded marker; left out is what lies between |
-/// | continue | not known | recover from the recorded marker |
+/// | continue | not known, but behind the recorded marker for certain | recover from the recorded marker |
+/// | continue | not known | refuse: forgotten |
+///
+/// The newest marker need not lie behind the recorded one: whoever undoes a rollback that the pipeline has
+/// already recovered from moves `main` sideways. So `continue` goes on from the further one in each partition.
 pub(super) fn recover(
     retained: &[Marker],
     recorded: Box<Marker>,
@@ -63,8 +67,14 @@ pub(super) fn recover(
         }
     };
     let recovery = match (policy, position) {
+        (OnRollback::Continue, None) if !is_behind(newest.as_deref(), &recorded) => {
+            return Start::Refuse(Refusal::Forgotten { recorded, newest });
+        }
         (OnRollback::Continue, position) => Recovery {
-            next: recorded.next.clone(),
+            next: match &position {
+                Some(position) => position.or_further(&recorded),
+                None => recorded.next.clone(),
+            },
             topic_ids: recorded.topic_ids.clone(),
             left_out: position.map_or_else(Ranges::default, |from| from.until(&recorded)),
             state_snapshot: recorded.state_snapshot.clone(),
@@ -109,6 +119,21 @@ impl Position {
         })
     }
 
+    /// In each partition this position or the recorded one, whichever is further: what the table holds must
+    /// not be read again.
+    fn or_further(&self, recorded: &Marker) -> Offsets {
+        let mut next = recorded.next.clone();
+        for (topic, partition, here) in self.next.iter() {
+            let there = recorded.next.get(topic, partition);
+            if there.is_none_or(|there| there < here)
+                && same_topic(&self.topic_ids, &recorded.topic_ids, topic)
+            {
+                next.set(topic, partition, here);
+            }
+        }
+        next
+    }
+
     /// What was read from here to `recorded`, of topics that are the same at both.
     fn until(&self, recorded: &Marker) -> Ranges {
         let mut ranges = Ranges::default();
@@ -122,6 +147,12 @@ impl Position {
         }
         ranges
     }
+}
+
+/// True if `recorded` was committed on top of `newest` for certain: the markers of one generation are one
+/// chain, and on a table without a marker everything is.
+fn is_behind(newest: Option<&Marker>, recorded: &Marker) -> bool {
+    newest.is_none_or(|newest| newest.generation == recorded.generation)
 }
 
 /// The markers from `from` back to `to`, which is not among them, newest first; none if one between them

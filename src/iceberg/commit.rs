@@ -72,6 +72,7 @@ pub trait CommitStaged<'scope> {
 /// What has arrived of one epoch.
 struct Pending {
     capability: Capability<Epoch>,
+    /// When its first cut came: a checkpoint begins with its end.
     since: Instant,
     files: Vec<StagedFile>,
     cuts: Vec<Cut>,
@@ -185,7 +186,12 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     arrived.at(&capability, |epoch| epoch.files.append(files));
                 });
                 cuts.for_each(|capability, cuts| {
-                    arrived.at(&capability, |epoch| epoch.cuts.append(cuts));
+                    arrived.at(&capability, |epoch| {
+                        if epoch.cuts.is_empty() {
+                            epoch.since = Instant::now();
+                        }
+                        epoch.cuts.append(cuts);
+                    });
                 });
                 gates.for_each(|capability, skipped| {
                     arrived.at(&capability, |epoch| {

@@ -26,9 +26,10 @@ use super::guard::Intent;
 use super::landing::{CommitFailure, Landing, Target, dropped};
 use super::lineage;
 use super::names;
+use super::refusal::{refused, same_cluster, stopped};
 use super::retention::Retention;
 use super::staged::StagedFile;
-use crate::checkpoint::decisions::{Claim, Decision, Mine, Refusal, Start, decide_start};
+use crate::checkpoint::decisions::{Claim, Decision, Mine, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
 use crate::checkpoint::positions::{Beginning, Carried};
 use crate::checkpoint::rollback::Recovery;
@@ -484,20 +485,6 @@ fn claim_marker(
     marker
 }
 
-/// Offsets mean nothing in another cluster.
-fn same_cluster(carried: Option<&Carried>, cluster_id: Option<&str>) -> Result<()> {
-    let recorded = carried.and_then(|carried| carried.cluster_id.as_deref());
-    match (recorded, cluster_id) {
-        (Some(recorded), Some(found)) if recorded != found => Err(Error::diverged(format!(
-            "the marker's offsets belong to Kafka cluster {recorded}, the brokers are cluster {found}"
-        ))
-        .advice(
-            "check kafka.brokers; to read another cluster into this table, use another pipeline name",
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// What was decided by a policy is said.
 fn tell(recovery: &Recovery) {
     tracing::warn!(
@@ -507,55 +494,4 @@ fn tell(recovery: &Recovery) {
         left_out = recovery.left_out.iter().count(),
         "the table was rolled back: the pipeline goes on from these offsets (on-rollback)"
     );
-}
-
-fn refused(target: &Target, refusal: &Refusal) -> Error {
-    let error = Error::diverged(format!(
-        "table {} must not be written to: {refusal}",
-        target.ident
-    ))
-    .advice(match refusal {
-        Refusal::Replaced { .. } => {
-            "nothing was written; restore the old table, or start under another pipeline name"
-        }
-        Refusal::RolledBack { .. } => {
-            "nothing was written; undo the rollback, or say what it was for: `calve run --set \
-             on-rollback=rewind` reads the rolled-back records again, `calve run --set \
-             on-rollback=continue` goes on where the recorded marker says and leaves the rolled-back \
-             rows out"
-        }
-        Refusal::Forgotten { .. } => {
-            "nothing was written; undo the rollback, or leave the rolled-back rows out: `calve run \
-             --set on-rollback=continue`; to read everything again, use another pipeline.name and \
-             table.name"
-        }
-        Refusal::Restored { .. } => {
-            "nothing was written; put the newer metadata back, or start again: `calve run` goes on \
-             from the marker that the table has now, and reads what came after it again"
-        }
-        Refusal::Diverged { .. } => {
-            "nothing was written; find out who changes calve's table properties, and restore them"
-        }
-    });
-    if refusal.ends_with_a_start(target.on_rollback) {
-        error.restartable()
-    } else {
-        error
-    }
-}
-
-fn stopped(target: &Target, generation: Generation, decision: Decision) -> Error {
-    match decision {
-        Decision::Fenced(newer) => Error::fenced(format!(
-            "generation {newer} of pipeline {} has taken over table {}, this process is generation \
-             {generation}",
-            target.pipeline, target.ident
-        ))
-        .advice(
-            "nothing is lost: the newer process goes on from the last marker; stop this one, or \
-             give it another pipeline name",
-        ),
-        Decision::Refuse(refusal) => refused(target, &refusal),
-        decision => Error::internal(format!("a commit ended in {decision:?}")),
-    }
 }

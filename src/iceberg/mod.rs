@@ -32,6 +32,7 @@ pub mod names;
 mod outage;
 mod parquet_file;
 mod properties;
+mod refusal;
 mod rest;
 mod retention;
 mod retries;

@@ -6,8 +6,9 @@
 //! the same guard.
 //!
 //! It does the marker no harm. What a commit expires is never the snapshot it builds on, and its own
-//! snapshot and the table property carry the newer marker. Branches and tags keep their snapshots, and
-//! a table with `gc.enabled=false` keeps all.
+//! snapshot and the table property carry the newer marker. Branches and tags are treated as Iceberg
+//! says: by their own limits (`max-ref-age-ms` and the like), else by these. A table with
+//! `gc.enabled=false` keeps all.
 //!
 //! What goes is metadata, never a data file: the snapshots; then, after the proof and in the
 //! background, their manifest lists, and old versions of the table's metadata if the table says

@@ -15,6 +15,10 @@
 //! 4. Snapshots that the history of `main` does not lead to (branches, what an operator rolled
 //!    back) may have been made by other rules, by anybody. They are read, and what they name stays.
 //!
+//! All of it holds for *one* history of a table. Where there are two under one UUID (a catalog that was restored
+//! from a backup, metadata that was registered a second time elsewhere) the files of the one look dead
+//! to the other: such a table is to be started with `on-orphans=keep`.
+//!
 //! None of this can cease to be true, so the deletion may take its time while the pipeline runs, and
 //! a process that is a zombie by then does no harm: files of its own generation, and of later ones,
 //! are never touched.

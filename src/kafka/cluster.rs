@@ -13,7 +13,7 @@ use super::topic_id::{self, Identity};
 use crate::checkpoint::positions::Topic;
 use crate::config::Kafka;
 use crate::error::{Error, Result};
-use crate::offsets::{NextOffset, Offsets, Watermarks};
+use crate::offsets::Watermarks;
 
 /// How long one question may take. A broker that is up answers in milliseconds; a name that does not
 /// resolve or a port that is closed never does.
@@ -126,27 +126,23 @@ impl Cluster {
         let mut identities = self.identities()?;
         let mut topics = BTreeMap::<String, Topic>::new();
         for (name, partition) in partitions {
+            if identities.get(name) == Some(&Identity::Gone) {
+                return Err(Error::external(format!(
+                    "topic {name} is not there at this moment: it was deleted, or is being made anew"
+                ))
+                .advice("nothing was written; start again"));
+            }
             let marks = self.watermarks(name, *partition)?;
             let topic = topics.entry(name.clone()).or_insert_with(|| Topic {
                 id: match identities.remove(name) {
                     Some(Identity::Id(id)) => Some(id),
-                    Some(Identity::Untold | Identity::Gone) | None => None,
+                    Some(_) | None => None,
                 },
                 partitions: BTreeMap::new(),
             });
             topic.partitions.insert(*partition, marks);
         }
         Ok(topics)
-    }
-
-    /// The end of every given partition now.
-    pub fn ends(&self, partitions: &[(String, i32)]) -> Result<Offsets> {
-        let mut ends = Offsets::new();
-        for (topic, partition) in partitions {
-            let marks = self.watermarks(topic, *partition)?;
-            ends.set(topic, *partition, NextOffset(marks.high));
-        }
-        Ok(ends)
     }
 
     fn unknown_topic(&self, topic: &str) -> Error {

@@ -36,6 +36,8 @@ use crate::time::Epoch;
 
 /// Between two questions to brokers that do not answer.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between two words about it.
+const REMINDER: Duration = Duration::from_secs(60);
 /// How long the end of a run waits for the answer.
 const LAST_WAIT: Duration = Duration::from_secs(15);
 
@@ -146,7 +148,7 @@ impl TopicWatch {
     /// Asks until there is an answer. An error means that the epoch must not be committed.
     async fn until_answered(self: &Arc<Self>, process: &Process, last: bool) -> Result<()> {
         let mut ending: Option<Instant> = last.then(Instant::now);
-        let mut told = false;
+        let mut told: Option<Instant> = None;
         loop {
             let watch = Arc::clone(self);
             // It blocks, so it gets a thread of its own.
@@ -167,8 +169,8 @@ impl TopicWatch {
             if too_late || process.has_failed() {
                 return Err(error);
             }
-            if !told {
-                told = true;
+            if told.is_none_or(|at| at.elapsed() >= REMINDER) {
+                told = Some(Instant::now());
                 tracing::warn!(
                     "a checkpoint waits until Kafka says that its topics were not made anew: {error}"
                 );

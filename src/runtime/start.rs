@@ -15,7 +15,6 @@ use timely::worker::Worker;
 use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
-use crate::checkpoint::marker::Marker;
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
@@ -104,10 +103,6 @@ impl Preparation {
                 false => error,
             }
         })?;
-        let ends = self
-            .bounded
-            .then(|| cluster.ends(&partitions))
-            .transpose()?;
         let OpenTable { catalog, table } = self.process.block_on(table::open(settings))?;
         let observed = self
             .process
@@ -122,12 +117,17 @@ impl Preparation {
                 max_age,
                 min_to_keep: settings.snapshots.min_to_keep,
             }));
-        self.claims_after(observed.marker())?;
         let resumed = observed.marker().is_some();
         let cluster_id = cluster.id();
+        let ours = self.process.claimed();
         let mut beginning = Beginning::default();
+        let mut ends = None;
+        let mut found = Generation::default();
         let begin = |carried: Option<&Carried>| {
+            found = carried.map_or(found, |carried| carried.generation);
+            self.claims_after(found, ours)?;
             let topics = cluster.topics(&partitions)?;
+            ends = self.bounded.then(|| positions::ends(&topics));
             beginning = positions::begin(carried, &topics, policies(settings))?;
             Ok(beginning.clone())
         };
@@ -150,9 +150,14 @@ impl Preparation {
             table = %table.identifier(),
             "started"
         );
-        self.sweep(&committer);
+        if ours.is_some_and(|ours| found < ours) {
+            // What this process has committed since belongs to the newer version of the table.
+            tracing::warn!("the table is older than this process: orphans are not looked for");
+        } else {
+            self.sweep(&committer);
+        }
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
-        let shared = self.share(cluster, sink, start.clone(), beginning.topic_ids);
+        let shared = self.share(cluster, sink, start.clone(), marker.topic_ids);
         *self.slot() = Some(Arc::new(shared));
         Ok(Said::Started {
             start,
@@ -247,22 +252,22 @@ impl Preparation {
         }
     }
 
-    /// Notes the generation that this start will try to claim. A start from within never takes the
-    /// pipeline over from a process that was started meanwhile: that one is what somebody wanted.
-    fn claims_after(&self, marker: Option<&Marker>) -> Result<()> {
-        let found = marker.map_or(Generation::default(), |marker| marker.generation);
-        match self.process.claimed() {
-            Some(ours) if found > ours => Err(Error::fenced(format!(
+    /// Notes the generation that this start is about to claim, given the one it found. `ours` is the newest that
+    /// this process had tried to claim before: a start from within never takes the pipeline over from a
+    /// process that was started meanwhile, because that one is what somebody wanted.
+    fn claims_after(&self, found: Generation, ours: Option<Generation>) -> Result<()> {
+        if let Some(ours) = ours
+            && found > ours
+        {
+            return Err(Error::fenced(format!(
                 "generation {found} of pipeline {} has taken over while this process, generation \
                  {ours}, was waiting for its restart",
                 self.settings.pipeline.name
             ))
-            .advice("nothing is lost: the newer process goes on from the last marker")),
-            _ => {
-                self.process.claims(found.next());
-                Ok(())
-            }
+            .advice("nothing is lost: the newer process goes on from the last marker"));
         }
+        self.process.claims(found.next());
+        Ok(())
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Arc<Shared>>> {

@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{PATIENCE, Scene};
-use crate::support::{
-    Action, Broker, Catalog, Pipeline, Producer, Proxy, Request, Services, Topic, Warehouse,
-    eventually,
-};
+use crate::support::{Action, Proxy, Request, Services, eventually};
 
 /// SIGTERM arrives at this very point: the process drains, commits what it has read, and says so.
 #[track_caller]
@@ -187,38 +184,4 @@ fn sigterm_while_the_object_store_resets_connections_ends_with_4() {
 fn a_second_signal_ends_it_at_once_while_the_object_store_hangs() {
     let hangs = Action::Delay(Duration::from_secs(60));
     drained_while_the_store(hangs, Some("TERM"), 143);
-}
-
-#[test]
-fn sigterm_while_the_brokers_are_gone_drains_what_was_read() {
-    let mut broker = Broker::start();
-    let topic = Topic::create_with(&broker.address(), "brokers_gone", 6, &[]);
-    let pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
-    let produced = Producer::new(&topic).samples(6_000).finish();
-    // No checkpoint before the drain.
-    let run = pipeline.run().workers(6);
-    let run = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
-    let running = run.env("PROMETHEUS_PORT", "0").start();
-    let all = "calve_records_read_total 6000\n";
-    eventually("all is read", || metrics(&running.output()).contains(all));
-    broker.kill();
-    running.sigterm();
-    let drained = running.wait(Duration::from_secs(30)).expect_code(0);
-    assert_eq!(drained.committed_rows(), 6_000);
-    pipeline.assert_exactly(&produced);
-}
-
-/// What a process, which has logged the address, says about itself.
-fn metrics(log: &str) -> String {
-    let url = log
-        .split_whitespace()
-        .find(|word| word.ends_with("/metrics"));
-    let Some(url) = url else {
-        return String::new();
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let answer = reqwest::get(url).await.expect("an answer");
-        answer.text().await.expect("a text")
-    })
 }

@@ -185,6 +185,38 @@ fn continue_goes_on_from_the_recorded_marker_and_says_what_it_leaves_out() {
 }
 
 #[test]
+fn continue_never_goes_back_behind_what_the_table_holds() {
+    // A rollback to the claim, a start that recovered from there and read up to 8, and then the rollback was
+    // undone: the table holds everything up to 30 again.
+    let [claim, first, second] = history();
+    let again = Marker {
+        generation: Generation(3),
+        ..marker("again", Some("claim"), &[(0, 3, 3), (1, 7, 7)])
+    };
+    let third = Marker {
+        generation: Generation(3),
+        next: offsets(&[(0, 8), (1, 25)]),
+        ..marker("third", Some("again"), &[(0, 3, 8), (1, 7, 25)])
+    };
+    let retained = [claim, first, second.clone(), again, third.clone()];
+    let recovery = recovered(&retained, third.clone(), Some(&second), Continue);
+    assert_eq!(recovery.next, offsets(&[(0, 30), (1, 25)]));
+    assert_eq!(recovery.left_out, ranges(&[(1, 20, 25)]));
+
+    // Of which nothing is known when the snapshots are gone.
+    let refusal = match recover(
+        std::slice::from_ref(&second),
+        Box::new(third),
+        Some(Box::new(second.clone())),
+        Continue,
+    ) {
+        Start::Refuse(refusal) => refusal,
+        start => panic!("{start:?}"),
+    };
+    assert!(matches!(refusal, Refusal::Forgotten { .. }), "{refusal:?}");
+}
+
+#[test]
 fn a_gap_that_was_accepted_by_a_rolled_back_claim_is_before_us_again() {
     let [claim, first, _] = history();
     let mut takeover = marker("takeover", Some("first"), &[(0, 15, 15)]);
