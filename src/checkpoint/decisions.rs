@@ -232,7 +232,7 @@ pub enum Start {
 /// | any recorded | no | | refuse: replaced (properties were copied from another table) |
 /// | (rolled back) | yes | halt | refuse: rolled back |
 /// | (rolled back) | yes | rewind | recover, or refuse: forgotten; see [`rollback`] |
-/// | (rolled back) | yes | continue | recover |
+/// | (rolled back) | yes | continue | recover, or refuse: forgotten |
 /// | (diverged) | yes | | refuse: diverged |
 pub fn decide_start(observed: &Observed, on_rollback: OnRollback) -> Start {
     if let Some(Recorded { marker, .. }) = &observed.property

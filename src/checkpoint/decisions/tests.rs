@@ -205,14 +205,15 @@ fn a_claim_of_a_rolled_back_table_lands_only_if_the_table_is_rolled_back_in_the_
         (at(older()), "outrun"),
         // Another start was faster, and perhaps it was rolled back as well.
         (at(marker("rival", 3, 5)), "outrun"),
+        // (No snapshot tells here whether it followed what is left.)
         (
             observed(Some((marker("rival", 3, 5), Detached)), Some(older())),
-            "outrun",
+            "forgotten",
         ),
         // This very claim landed and was rolled back.
         (
             observed(Some((marker("claim", 3, 5), Detached)), Some(older())),
-            "outrun",
+            "forgotten",
         ),
         (
             observed(Some((m(), Buried)), Some(marker("n", 2, 6))),
