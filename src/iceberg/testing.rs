@@ -277,12 +277,13 @@ pub fn at(next: i64) -> impl FnMut(Option<&Carried>) -> crate::Result<Beginning>
 }
 
 /// The same, of several partitions.
-pub fn at_offsets(mut first: Offsets) -> impl FnMut(Option<&Carried>) -> crate::Result<Beginning> {
+pub fn at_offsets(first: Offsets) -> impl FnMut(Option<&Carried>) -> crate::Result<Beginning> {
     move |carried| {
+        let mut first = first.clone();
         if let Some(carried) = carried {
             first.advance_to(&carried.next);
         }
-        Ok(first.clone().into())
+        Ok(first.into())
     }
 }
 

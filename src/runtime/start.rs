@@ -124,7 +124,7 @@ impl Preparation {
         let mut ends = None;
         let mut found = Generation::default();
         let begin = |carried: Option<&Carried>| {
-            found = carried.map_or(found, |carried| carried.generation);
+            found = carried.map_or(Generation::default(), |carried| carried.generation);
             self.claims_after(found, ours)?;
             let topics = cluster.topics(&partitions)?;
             ends = self.bounded.then(|| positions::ends(&topics));

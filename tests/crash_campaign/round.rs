@@ -144,13 +144,15 @@ impl Round {
 
     fn start(&mut self, life: &Life, workers: u64, failpoint: &str) -> Running {
         self.starts += 1;
-        let switch = match self.guard {
-            Guard::On => "",
-            Guard::Off => "guard=return(off)",
+        // What an unguarded zombie commits, the newer process has rightly swept: it is to be seen all the same.
+        let (switch, orphans) = match self.guard {
+            Guard::On => ("", "delete"),
+            Guard::Off => ("guard=return(off)", "keep"),
         };
         let run = self.pipeline.run().workers(workers as usize).quiet();
         run.set("checkpoint.interval", &format!("{}ms", life.interval_ms))
             .set("checkpoint.min-pause", "0s")
+            .set("on-orphans", orphans)
             .env("PROMETHEUS_PORT", "0")
             .env("FAILPOINTS", &format!("{switch};{failpoint}"))
             .start()
