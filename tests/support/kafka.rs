@@ -1,6 +1,7 @@
 //! Topics and what consumer groups have committed, and brokers of a test's own (to stop and start).
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -244,10 +245,12 @@ fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and not one of those that connections of others are given.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    let random = || RandomState::new().build_hasher().finish();
+    std::iter::repeat_with(|| 12_000 + (random() % 18_000) as u16)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// A broker of the test's own, which may be stopped and started with its data.
