@@ -100,7 +100,7 @@ const UUID_LEN: usize = 36;
 /// that [`FileOrigin::data_file_name`] does not make for exactly these two.
 ///
 /// No other pipeline's file is taken for ours, whatever the two are called: a name can be taken apart
-/// in one way only, and [`encode`] never makes one text of two.
+/// in one way only, and `encode` never makes one text of two.
 pub fn generation_and_epoch(
     file_name: &str,
     pipeline: &str,
