@@ -88,7 +88,7 @@ impl Subject {
             }
             Self::Completeness => {
                 "`calve explain TOPIC/PARTITION/OFFSET` tells what became of a record; roll back \
-                 whoever deleted rows, or load them again under another pipeline.name"
+                 whoever deleted rows, or load all again under another pipeline.name and table.name"
             }
         }
     }

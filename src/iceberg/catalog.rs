@@ -109,7 +109,7 @@ async fn open_sql(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
         (uri.clone(), SqlBindStyle::DollarNumeric)
     } else {
         return Err(Error::config(format!(
-            "iceberg.catalog.uri: a SQL catalog can't be opened from {}",
+            "catalog.uri: a SQL catalog can't be opened from {}",
             masked(uri)
         ))
         .advice(
@@ -146,13 +146,13 @@ async fn check_postgres(options: &CatalogOptions) -> Result<()> {
     };
     Err(Error::external(unopened_message(options))
         .caused_by(cause)
-        .advice("check that the database is up, and the user and password in iceberg.catalog.uri"))
+        .advice("check that the database is up, and the user and password in catalog.uri"))
 }
 
 /// Makes the file and its folders, if missing and asked to; returns the URL as the driver wants it.
 async fn prepare_sqlite(rest: &str, create: bool) -> Result<String> {
     let wrong = |what: &str| {
-        Error::config(format!("iceberg.catalog.uri: sqlite:{rest} {what}"))
+        Error::config(format!("catalog.uri: sqlite:{rest} {what}"))
             .advice("use sqlite:///absolute/file.db")
     };
     let path = rest.strip_prefix("//").unwrap_or(rest);
@@ -171,12 +171,12 @@ async fn prepare_sqlite(rest: &str, create: bool) -> Result<String> {
     let file = Path::new(path);
     if !create && !file.exists() {
         return Err(Error::config(format!("there is no SQLite catalog {path}"))
-            .advice("check the path of iceberg.catalog.uri; `calve run` would make a new one"));
+            .advice("check the path of catalog.uri; `calve run` would make a new one"));
     }
     let failed = |error: String| {
         Error::external(format!("the SQLite catalog {path} can't be opened"))
             .caused_by(error)
-            .advice("check the path of iceberg.catalog.uri and its permissions")
+            .advice("check the path of catalog.uri and its permissions")
     };
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
@@ -228,7 +228,7 @@ async fn open_rest(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
     let uri = options.uri.trim_end_matches('/');
     if !(uri.starts_with("http://") || uri.starts_with("https://")) {
         return Err(Error::config(format!(
-            "iceberg.catalog.uri: a REST catalog can't be opened from {}",
+            "catalog.uri: a REST catalog can't be opened from {}",
             masked(uri)
         ))
         .advice("use http://host:port or https://host, or set iceberg.catalog.type to sql"));
