@@ -68,7 +68,7 @@ impl Subject {
         match self {
             Self::Places => {
                 "somebody rolled the table back or changed calve's table properties: compare the \
-                 table's snapshots and undo it, or start under another pipeline.name"
+                 table's snapshots and undo it, or tell `calve run` what it was for (on-rollback)"
             }
             Self::Order | Self::Ranges => {
                 "keep the table as it is, with its snapshots: a process wrote without the guard, \
