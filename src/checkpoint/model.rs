@@ -16,19 +16,16 @@
 //! never, so every answer that can be lost has been. What must be true stands in
 //! [`invariants`](super::invariants).
 
+mod process;
+mod table;
+
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use super::decisions::{
-    Claim, Decision, Mine, Observed, Refusal, Start, Whereabouts, decide_claim, decide_commit,
-    decide_start,
-};
-use super::history::{self, History};
-use super::invariants::{self, Link};
-use super::marker::{Marker, MarkerId, Ranges, VERSION};
-use crate::config::OnRollback;
-use crate::error::Result;
-use crate::offsets::Offsets;
-use crate::time::{Epoch, Generation};
+use self::process::{ON_ROLLBACK, Process, Swap, read_back, start};
+use self::table::{Mark, Table};
+use super::decisions::{Decision, Refusal, Start, Whereabouts, decide_start};
+use super::history::History;
+use super::invariants;
 
 /// How much of everything there is.
 #[derive(Clone, Debug)]
@@ -50,82 +47,8 @@ struct Protocol {
     recreations: u8,
 }
 
-/// What a start does about a rollback: it refuses.
-const ON_ROLLBACK: OnRollback = OnRollback::Halt;
-
 /// The invariant that all the others are there for.
 const EACH_OFFSET_ONCE: &str = "each offset below the cut is in the table once";
-
-/// Who made a marker, and which one of its own it is.
-type Id = (u8, u8);
-
-/// A marker of one partition, and the files that its commit brings: one for each offset, as bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Mark {
-    id: Id,
-    parent: Option<Id>,
-    generation: u8,
-    epoch: u8,
-    from: u8,
-    to: u8,
-    base_sequence: u8,
-    files: u8,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Snapshot {
-    parent: Option<u8>,
-    mark: Option<Mark>,
-    retained: bool,
-}
-
-/// The table as it really is: a snapshot's number is its place, and an expired one stays known here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Table {
-    uuid: u8,
-    snapshots: Vec<Snapshot>,
-    main: Option<u8>,
-    property: Option<Mark>,
-}
-
-/// A swap under way, and what it requires.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Swap {
-    uuid: u8,
-    main: Option<u8>,
-    mark: Mark,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Process {
-    Down,
-    /// It has seen the table, decided to start, and wants to land its claim.
-    Claiming {
-        uuid: u8,
-        mark: Mark,
-        carried: Option<Mark>,
-    },
-    Running(Committer),
-    /// It has ended: fenced or refused.
-    Ended,
-}
-
-/// What a committer remembers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Committer {
-    uuid: u8,
-    head: Mark,
-    /// The table's last sequence number when it was last read.
-    sequence: u8,
-    /// Markers made, the claim's included.
-    made: u8,
-    epoch: u8,
-    read: u8,
-    /// Files that are not proved to be in the table.
-    riding: u8,
-    trying: Option<Mark>,
-    unproved: Vec<Mark>,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
@@ -152,194 +75,6 @@ enum Action {
     RollBackTo(u8),
     Expire,
     Recreate,
-}
-
-impl Mark {
-    /// As much of it as decisions look at.
-    fn marker(&self, table_uuid: u8) -> Marker {
-        Marker {
-            version: VERSION,
-            id: marker_id(self.id),
-            pipeline: String::new(),
-            table_uuid: table_uuid.to_string(),
-            generation: Generation(self.generation.into()),
-            epoch: Epoch(self.epoch.into()),
-            parent: self.parent.map(marker_id),
-            moved: Ranges::default(),
-            next: Offsets::new(),
-            cluster_id: None,
-            topic_ids: Default::default(),
-            gaps: Ranges::default(),
-            state_snapshot: None,
-            rows: self.files.count_ones().into(),
-            files: self.files.count_ones(),
-            files_digest: String::new(),
-            base_sequence: self.base_sequence.into(),
-            committed_at_ms: 0,
-            calve_version: String::new(),
-        }
-    }
-
-    fn link(&self) -> Link<Id> {
-        Link {
-            id: self.id,
-            parent: self.parent,
-            generation: Generation(self.generation.into()),
-            epoch: Epoch(self.epoch.into()),
-            range: self.from.into()..self.to.into(),
-        }
-    }
-}
-
-fn marker_id((maker, number): Id) -> MarkerId {
-    MarkerId::from(format!("{maker}.{number}").as_str())
-}
-
-impl History for Table {
-    fn current(&self) -> Option<i64> {
-        self.main.map(i64::from)
-    }
-
-    fn retained(&self) -> impl Iterator<Item = i64> {
-        (0..self.snapshots.len() as i64).filter(|snapshot| self.retains(*snapshot))
-    }
-
-    fn retains(&self, snapshot: i64) -> bool {
-        self.snapshots[snapshot as usize].retained
-    }
-
-    fn parent(&self, snapshot: i64) -> Option<i64> {
-        self.snapshots[snapshot as usize].parent.map(i64::from)
-    }
-
-    fn sequence(&self, snapshot: i64) -> i64 {
-        snapshot + 1
-    }
-
-    fn marker(&self, snapshot: i64) -> Result<Option<Marker>> {
-        let mark = self.snapshots[snapshot as usize].mark;
-        Ok(mark.map(|mark| mark.marker(self.uuid)))
-    }
-}
-
-impl Table {
-    fn observed(&self) -> Observed {
-        let recorded = self.property.map(|mark| mark.marker(self.uuid));
-        history::observe(self.uuid.to_string(), recorded, self).expect("markers can be read")
-    }
-
-    /// The lineage as it really is.
-    fn lineage(&self) -> impl Iterator<Item = (u8, &Snapshot)> {
-        let at = |index: u8| (index, &self.snapshots[usize::from(index)]);
-        std::iter::successors(self.main.map(at), move |(_, snapshot)| {
-            snapshot.parent.map(at)
-        })
-    }
-
-    fn marks(&self) -> Vec<Mark> {
-        self.lineage()
-            .filter_map(|(_, snapshot)| snapshot.mark)
-            .collect()
-    }
-
-    fn append(&mut self, mark: Option<Mark>) {
-        self.snapshots.push(Snapshot {
-            parent: self.main,
-            mark,
-            retained: true,
-        });
-        self.main = Some(self.snapshots.len() as u8 - 1);
-        self.property = mark.or(self.property);
-    }
-
-    fn stands(&self) -> bool {
-        self.property.map(|mark| mark.id) == self.marks().first().map(|mark| mark.id)
-    }
-}
-
-impl Process {
-    fn decide(&self, observed: &Observed) -> Option<Decision> {
-        match self {
-            Self::Down | Self::Ended => None,
-            Self::Claiming {
-                uuid,
-                mark,
-                carried,
-            } => Some(decide_claim(
-                observed,
-                &Claim {
-                    id: marker_id(mark.id),
-                    table_uuid: uuid.to_string(),
-                    from: carried.map_or(Start::Fresh, |mark| {
-                        Start::Resume(Box::new(mark.marker(*uuid)))
-                    }),
-                    on_rollback: ON_ROLLBACK,
-                },
-            )),
-            Self::Running(committer) => {
-                let mine = committer.mine(committer.trying?);
-                Some(decide_commit(observed, &mine))
-            }
-        }
-    }
-
-    fn swap(&self, table: &Table) -> Option<Swap> {
-        let mark = match self {
-            Self::Claiming { mark, .. } => *mark,
-            Self::Running(committer) => committer.trying?,
-            Self::Down | Self::Ended => return None,
-        };
-        Some(Swap {
-            uuid: table.uuid,
-            main: table.main,
-            mark,
-        })
-    }
-}
-
-impl Committer {
-    fn mine(&self, mark: Mark) -> Mine {
-        let head = self.head.marker(self.uuid);
-        Mine {
-            id: marker_id(mark.id),
-            table_uuid: head.table_uuid.clone(),
-            generation: head.generation,
-            parent_rank: head.rank(),
-            parent: head.id,
-            unproved: self
-                .unproved
-                .iter()
-                .map(|mark| marker_id(mark.id))
-                .collect(),
-        }
-    }
-
-    /// Makes a marker of everything that is not in the table yet.
-    fn aim(&mut self) {
-        if self.riding == 0 && self.head.to == self.read && self.unproved.is_empty() {
-            self.trying = None;
-            return;
-        }
-        self.trying = Some(Mark {
-            id: (self.head.id.0, self.made),
-            parent: Some(self.head.id),
-            generation: self.head.generation,
-            epoch: self.epoch,
-            from: self.head.to,
-            to: self.read,
-            base_sequence: self.sequence,
-            files: self.riding,
-        });
-        self.made += 1;
-    }
-
-    fn go_on_from(&mut self, head: Mark, table: &Table) {
-        self.riding &= !head.files;
-        self.head = head;
-        self.sequence = table.snapshots.len() as u8;
-        self.unproved.clear();
-        self.trying = None;
-    }
 }
 
 impl Model for Protocol {
@@ -578,70 +313,6 @@ impl Protocol {
         world.flying.sort();
         world.flying.dedup();
     }
-}
-
-/// A start observes the table and decides.
-fn start(table: &Table, starts: u8) -> Option<Process> {
-    let carried = match decide_start(&table.observed(), ON_ROLLBACK) {
-        Start::Recover(_) | Start::Refuse(_) => return Some(Process::Ended),
-        Start::Fresh => None,
-        Start::Resume(_) => table.property,
-    };
-    let at = carried.map_or(0, |mark| mark.to);
-    let mark = Mark {
-        id: (starts, 0),
-        parent: carried.map(|mark| mark.id),
-        generation: carried.map_or(1, |mark| mark.generation + 1),
-        epoch: carried.map_or(0, |mark| mark.epoch),
-        from: at,
-        to: at,
-        base_sequence: table.snapshots.len() as u8,
-        files: 0,
-    };
-    let uuid = table.uuid;
-    Some(Process::Claiming {
-        uuid,
-        mark,
-        carried,
-    })
-}
-
-/// A process reads the table back, decides, and goes on. `None` if nothing changes by that.
-fn read_back(table: &Table, process: &mut Process) -> Option<()> {
-    let next = match (process.decide(&table.observed())?, &*process) {
-        (Decision::Append, _) => return None,
-        (Decision::Fenced(_) | Decision::Refuse(_), _) => Process::Ended,
-        (Decision::Outrun, _) => Process::Down,
-        (Decision::AlreadyCommitted, Process::Claiming { uuid, mark, .. }) => {
-            Process::Running(Committer {
-                uuid: *uuid,
-                head: *mark,
-                sequence: table.snapshots.len() as u8,
-                made: 1,
-                epoch: mark.epoch,
-                read: mark.to,
-                riding: 0,
-                trying: None,
-                unproved: Vec::new(),
-            })
-        }
-        (decision, Process::Running(committer)) => {
-            let mut committer = committer.clone();
-            match decision {
-                Decision::Landed(id) => {
-                    let landed = |mark: &&Mark| marker_id(mark.id) == id;
-                    let landed = *committer.unproved.iter().find(landed)?;
-                    committer.go_on_from(landed, table);
-                    committer.aim();
-                }
-                _ => committer.go_on_from(committer.trying?, table),
-            }
-            Process::Running(committer)
-        }
-        (_, Process::Claiming { .. } | Process::Down | Process::Ended) => return None,
-    };
-    *process = next;
-    Some(())
 }
 
 /// True if some process would meet such a decision now.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::checkpoint::decisions::{Observed, Recorded, Whereabouts};
-use crate::checkpoint::marker::{Marker, Ranges, VERSION};
+use crate::checkpoint::marker::{Marker, Ranges};
 use crate::iceberg::Link;
 use crate::iceberg::names::files_digest;
 use crate::offsets::{NextOffset, Offsets, TopicPartition};
@@ -41,7 +41,6 @@ fn marker(id: u32, generation: u64, epoch: u64, moved: &[(i32, i64, i64)], rows:
     let path = format!("file-{id}");
     let paths: &[&str] = if rows > 0 { &[&path] } else { &[] };
     Marker {
-        version: VERSION,
         id: id.to_string().as_str().into(),
         pipeline: "p".into(),
         table_uuid: "table".into(),
@@ -49,17 +48,10 @@ fn marker(id: u32, generation: u64, epoch: u64, moved: &[(i32, i64, i64)], rows:
         epoch: Epoch(epoch),
         parent: (id > 1).then(|| (id - 1).to_string().as_str().into()),
         moved: ranges(moved),
-        next: Offsets::new(),
-        gaps: Ranges::default(),
-        topic_ids: BTreeMap::new(),
-        cluster_id: None,
-        state_snapshot: None,
         rows,
         files: u32::from(rows > 0),
         files_digest: files_digest(paths.iter().copied()),
-        base_sequence: 0,
-        committed_at_ms: 0,
-        calve_version: String::new(),
+        ..Marker::default()
     }
 }
 

@@ -1,10 +1,6 @@
 //! The outcome tables of the doc comments, row by row.
 
-use std::collections::BTreeMap;
-
-use super::super::marker::{Ranges, VERSION};
 use super::*;
-use crate::offsets::Offsets;
 
 const TABLE: &str = "table";
 const OTHER_TABLE: &str = "other table";
@@ -12,25 +8,12 @@ const OTHER_TABLE: &str = "other table";
 /// A marker called `id`, of `generation` and `epoch`.
 fn marker(id: &str, generation: u64, epoch: u64) -> Marker {
     Marker {
-        version: VERSION,
         id: id.into(),
         pipeline: "p".into(),
         table_uuid: TABLE.into(),
         generation: Generation(generation),
         epoch: Epoch(epoch),
-        parent: None,
-        moved: Ranges::default(),
-        next: Offsets::new(),
-        gaps: Ranges::default(),
-        topic_ids: BTreeMap::new(),
-        cluster_id: None,
-        state_snapshot: None,
-        rows: 0,
-        files: 0,
-        files_digest: String::new(),
-        base_sequence: 0,
-        committed_at_ms: 0,
-        calve_version: String::new(),
+        ..Marker::default()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Histories that were rolled back, and where the pipeline goes on in them.
 
-use super::super::marker::VERSION;
 use super::*;
 use crate::time::{Epoch, Generation};
 
@@ -29,7 +28,6 @@ fn ids(id: &str) -> BTreeMap<String, String> {
 /// The summary's copy of a marker.
 fn marker(id: &str, parent: Option<&str>, moves: Moves) -> Marker {
     Marker {
-        version: VERSION,
         id: id.into(),
         pipeline: "p".into(),
         table_uuid: "u".into(),
@@ -37,17 +35,9 @@ fn marker(id: &str, parent: Option<&str>, moves: Moves) -> Marker {
         epoch: Epoch(5),
         parent: parent.map(MarkerId::from),
         moved: ranges(moves),
-        next: Offsets::new(),
-        gaps: Ranges::default(),
         topic_ids: ids("A"),
-        cluster_id: None,
         state_snapshot: Some(format!("state of {id}")),
-        rows: 0,
-        files: 0,
-        files_digest: String::new(),
-        base_sequence: 0,
-        committed_at_ms: 0,
-        calve_version: String::new(),
+        ..Marker::default()
     }
 }
 
