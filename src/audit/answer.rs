@@ -19,8 +19,8 @@ use super::manifests;
 use super::report::MarkerRef;
 use super::rows::{self, Columns};
 use crate::error::{Error, Result};
-use crate::iceberg::Link;
 use crate::iceberg::names::FileOrigin;
+use crate::iceberg::{Link, of_main};
 use crate::offsets::TopicPartition;
 
 /// A record in Kafka.
@@ -419,20 +419,9 @@ impl Search<'_> {
     /// The first snapshot after this one that does not hold the record any more. Appends remove
     /// nothing, so only others are looked at.
     async fn removed_after(&self, committed: &SnapshotRef) -> Result<Option<(i64, String)>> {
-        let metadata = self.table.metadata();
-        let mut later = Vec::new();
-        let mut seen = HashSet::new();
-        let mut next = metadata.current_snapshot();
-        while let Some(snapshot) = next
-            && snapshot.snapshot_id() != committed.snapshot_id()
-            && seen.insert(snapshot.snapshot_id())
-        {
-            later.push(snapshot);
-            next = snapshot
-                .parent_snapshot_id()
-                .and_then(|id| metadata.snapshot_by_id(id));
-        }
-        for snapshot in later.into_iter().rev() {
+        let later = of_main(self.table.metadata())
+            .take_while(|snapshot| snapshot.snapshot_id() != committed.snapshot_id());
+        for snapshot in later.collect::<Vec<_>>().into_iter().rev() {
             let operation = &snapshot.summary().operation;
             if *operation != iceberg::spec::Operation::Append
                 && self.as_of(snapshot).await?.is_empty()

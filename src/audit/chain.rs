@@ -1,6 +1,6 @@
 //! What the markers of a lineage cover, partition by partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Range;
 
@@ -143,6 +143,14 @@ impl Coverage {
         let ranges = ranges.map(|(_, range)| range.clone());
         OffsetSet::of(ranges.chain([self.expired(place)]))
     }
+}
+
+/// The place in the chain of each snapshot that carries one of its markers.
+pub(super) fn index_of(chain: &[Link]) -> HashMap<i64, usize> {
+    let links = chain.iter().enumerate();
+    links
+        .map(|(index, link)| (link.snapshot_id, index))
+        .collect()
 }
 
 /// Where the known id of a topic changes. Ids that the brokers did not tell change nothing.

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use iceberg::spec::TableMetadata;
 use iceberg::table::Table;
 
-use super::chain::{Coverage, Place};
+use super::chain::{Coverage, Place, index_of};
 use super::manifests::{self, LiveFile};
 use super::offset_set::{OffsetSet, Tally};
 use super::report::Sample;
@@ -143,13 +143,10 @@ pub(super) struct Origins<'a> {
 
 impl<'a> Origins<'a> {
     pub(super) fn new(metadata: &'a TableMetadata, pipeline: &'a str, chain: &[Link]) -> Self {
-        let links = chain.iter().enumerate();
         Self {
             metadata,
             pipeline,
-            links: links
-                .map(|(index, link)| (link.snapshot_id, index))
-                .collect(),
+            links: index_of(chain),
         }
     }
 

@@ -9,6 +9,7 @@ use iceberg::spec::{
 };
 use iceberg::table::Table;
 
+use super::chain::index_of;
 use super::facts::Written;
 use super::rows::Columns;
 use crate::error::{Error, Result};
@@ -215,11 +216,8 @@ struct Added {
 
 impl Added {
     fn new(chain: &[Link]) -> Self {
-        let index = chain.iter().enumerate();
         Self {
-            index: index
-                .map(|(index, link)| (link.snapshot_id, index))
-                .collect(),
+            index: index_of(chain),
             files: vec![BTreeMap::new(); chain.len()],
         }
     }

@@ -206,18 +206,25 @@ pub fn begin(
 }
 
 fn recreated(topic: &str, recorded: &str, found: &str, policy: OnTopicRecreated) -> Result<()> {
+    let untouched = "nothing was read and nothing in the table was touched";
     match policy {
-        OnTopicRecreated::Halt => Err(Error::diverged(format!(
-            "topic {topic} was deleted and made anew: the table's marker knows it under the id {recorded}, its \
-             id is {found} now"
-        ))
-        .advice(
-            "nothing was read and nothing in the table was touched. `calve run --set \
-             on-topic-recreated=restart` reads the new topic from its beginning into the same table \
-             (its offsets begin at 0 again); another pipeline.name and table.name keep the two apart",
-        )),
+        OnTopicRecreated::Halt => Err(made_anew(topic, "", recorded, found, untouched)),
         OnTopicRecreated::Restart => Ok(()),
     }
+}
+
+/// The error of a topic that is not the one the marker knows: `when` it was made anew, if that is known, and
+/// what was `spared`.
+pub fn made_anew(topic: &str, when: &str, recorded: &str, found: &str, spared: &str) -> Error {
+    Error::diverged(format!(
+        "topic {topic} was deleted and made anew{when}: the table's marker knows it under the id \
+         {recorded}, its id is {found} now"
+    ))
+    .advice(format!(
+        "{spared}. `calve run --set on-topic-recreated=restart` reads the new topic from its beginning \
+         into the same table (its offsets begin at 0 again); another pipeline.name and table.name keep \
+         the two apart"
+    ))
 }
 
 /// One partition.

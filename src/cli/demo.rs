@@ -20,6 +20,7 @@ use iceberg::table::Table;
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use tokio::runtime::Runtime;
 
 use super::args::DemoArgs;
 use super::generate::{COLUMNS, create_topic, produce};
@@ -34,6 +35,7 @@ use crate::runtime::{self, Cluster, Dataflow, RunOptions};
 /// Records written ahead of the reader: what the mock cluster can keep of six partitions.
 const AHEAD_MAX: u64 = 60_000;
 const PARTITIONS: i32 = 6;
+const INTERVAL: Duration = Duration::from_secs(2);
 const ROWS_SHOWN: usize = 5;
 const TOPIC: &str = "health-samples";
 const PIPELINE: &str = "demo";
@@ -64,7 +66,7 @@ pub(super) fn run(args: &DemoArgs, dataflows: &[Dataflow]) -> Result<()> {
         None => create_topic(&client, TOPIC, PARTITIONS)?,
     }
 
-    let settings = settings(flags(&brokers, &directory, args.threads))?;
+    let settings = settings(flags(&brokers, &directory, args.threads, INTERVAL))?;
     let screen = logging::init(&settings.log.level, settings.log.format)?;
     eprintln!(
         "{} generated health samples → {} → {} workers → Iceberg table demo.health_samples",
@@ -184,7 +186,12 @@ fn create_mock_topic(
 }
 
 /// What both demos set.
-fn flags(brokers: &str, directory: &Path, threads: usize) -> Vec<(String, String)> {
+fn flags(
+    brokers: &str,
+    directory: &Path,
+    threads: usize,
+    interval: Duration,
+) -> Vec<(String, String)> {
     let directory = directory.display();
     let flag = |key: &str, value: String| (key.to_owned(), value);
     vec![
@@ -197,7 +204,7 @@ fn flags(brokers: &str, directory: &Path, threads: usize) -> Vec<(String, String
         flag("table.database", "demo".to_owned()),
         flag("table.name", "health_samples".to_owned()),
         flag("table.columns", COLUMNS.to_owned()),
-        flag("checkpoint.interval", "2s".to_owned()),
+        flag("checkpoint.interval", format!("{}ms", interval.as_millis())),
         flag("restart-strategy.type", "none".to_owned()),
         // The mock cluster answers a fetch only when this time is over.
         flag("kafka.fetch.wait.max.ms", "10".to_owned()),
@@ -211,13 +218,18 @@ fn settings(flags: Vec<(String, String)>) -> Result<Settings> {
     })
 }
 
-/// What is in the table, where it is, and how to look at it with other programs.
-fn show(settings: &Settings, directory: &Path) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// What the table is read back on.
+fn reading_runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
+        .map_err(|error| Error::internal("no async runtime").caused_by(error))
+}
+
+/// What is in the table, where it is, and how to look at it with other programs.
+fn show(settings: &Settings, directory: &Path) -> Result<()> {
+    let runtime = reading_runtime()?;
     let OpenTable { table, .. } = runtime.block_on(table::open(settings))?;
     let rows = runtime.block_on(first_rows(&table))?;
     let metadata = table.metadata();

@@ -2,29 +2,22 @@
 
 use std::io::{ErrorKind, Write, stdout};
 
-use iceberg::table::Table;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
 use super::args::SettingsArgs;
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
-use crate::runtime::table;
+pub(super) use crate::runtime::table::load;
 
 /// The settings, and what the reading runs on.
 pub(super) fn prepare(args: &SettingsArgs) -> Result<(Settings, Runtime)> {
     let settings = config::load(&args.layers(Vec::new())?)?;
-    settings.require_table()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
     Ok((settings, runtime))
-}
-
-/// The main table; nothing is created.
-pub(super) async fn load(settings: &Settings) -> Result<Table> {
-    table::load(settings).await
 }
 
 /// Prints; a reader that has seen enough (`calve audit | head -1`) is no error.

@@ -63,11 +63,19 @@ pub(super) fn newest_epoch(metadata: &TableMetadata, pipeline: &str) -> Result<O
     Ok(newest)
 }
 
+/// The snapshots that the history of `main` leads to, the newest first, as far as they are retained.
+pub fn of_main(metadata: &TableMetadata) -> impl Iterator<Item = &SnapshotRef> {
+    // Whose markers they carry is not asked.
+    let history = Snapshots::of(metadata, "");
+    let snapshots: Vec<i64> = history::lineage(&history).collect();
+    let snapshots = snapshots.into_iter();
+    snapshots.filter_map(|snapshot| metadata.snapshot_by_id(snapshot))
+}
+
 /// The retained snapshots that the history of `main` does not lead to: branches, tags on them, and
 /// what was rolled back.
-pub(super) fn detached(metadata: &TableMetadata, pipeline: &str) -> Vec<SnapshotRef> {
-    let history = Snapshots::of(metadata, pipeline);
-    let attached: HashSet<i64> = history::lineage(&history).collect();
+pub(super) fn detached(metadata: &TableMetadata) -> Vec<SnapshotRef> {
+    let attached: HashSet<i64> = of_main(metadata).map(|s| s.snapshot_id()).collect();
     let snapshots = metadata.snapshots();
     snapshots
         .filter(|snapshot| !attached.contains(&snapshot.snapshot_id()))

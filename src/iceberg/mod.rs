@@ -56,7 +56,7 @@ pub use commit::{CommitOptions, CommitStaged};
 pub use committer::{Committed, Committer, Observation, Staged};
 pub(crate) use failure::external;
 pub use landing::CommitFailure;
-pub use lineage::{Link, chain, observe};
+pub use lineage::{Link, chain, observe, of_main};
 pub use retention::Retention;
 pub use sink::Sink;
 pub use stage::Stage;

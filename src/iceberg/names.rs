@@ -55,7 +55,7 @@ impl FileOrigin {
 impl FileOrigin {
     /// Who wrote a file, by its path; `None` if no calve did.
     pub fn of(path: &str) -> Option<Self> {
-        let (origin, _table) = Self::parse(path.rsplit('/').next()?)?;
+        let (origin, _table) = Self::parse(file_name(path))?;
         Some(origin)
     }
 
@@ -89,6 +89,11 @@ impl FileOrigin {
         let (pipeline, table) = (encode(pipeline), table.simple());
         format!("{pipeline}-{table}-g{generation}-e{epoch}-w{worker}-{unique}{DATA_FILE_SUFFIX}")
     }
+}
+
+/// The last part of a path. Names hold a UUID, so they tell files apart however a path is spelled.
+pub(super) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// How the name of every data file ends.

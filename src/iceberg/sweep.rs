@@ -211,7 +211,7 @@ impl Sweep {
             })?;
             listing
                 .found
-                .retain(|file| !named.contains(name(&file.path)));
+                .retain(|file| !named.contains(names::file_name(&file.path)));
         }
         Ok(listing)
     }
@@ -220,9 +220,7 @@ impl Sweep {
     /// itself names is no candidate, so manifests that are shared with it need not be read.
     async fn named_by_detached(&self) -> iceberg::Result<HashSet<String>> {
         let metadata = self.table.metadata();
-        let mut manifests = self
-            .manifests(lineage::detached(metadata, &self.pipeline))
-            .await?;
+        let mut manifests = self.manifests(lineage::detached(metadata)).await?;
         if !manifests.is_empty() {
             let current = metadata.current_snapshot().cloned();
             for path in self.manifests(current.into_iter().collect()).await?.keys() {
@@ -234,7 +232,7 @@ impl Sweep {
             let names = manifest
                 .entries()
                 .iter()
-                .map(|entry| name(entry.file_path()).to_owned());
+                .map(|entry| names::file_name(entry.file_path()).to_owned());
             Ok(names.collect::<Vec<String>>())
         });
         stream::iter(files)
@@ -263,9 +261,4 @@ impl Sweep {
             })
             .await
     }
-}
-
-/// The last part of a path. Names hold a UUID, so they tell files apart however a path is spelled.
-fn name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }

@@ -111,11 +111,12 @@ impl Cluster {
 
     /// What is known of each topic by its name.
     pub fn identities(&self) -> Result<BTreeMap<String, Identity>> {
-        if self.id().is_some_and(|id| id.starts_with(MOCK_CLUSTER)) {
-            let untold = |topic: &String| (topic.clone(), Identity::Untold);
-            return Ok(self.topics.iter().map(untold).collect());
-        }
-        topic_id::identities(&self.client, &self.topics, ANSWER_TIMEOUT)
+        let is_mock = self.id().is_some_and(|id| id.starts_with(MOCK_CLUSTER));
+        let identities = match is_mock {
+            true => Ok(topic_id::untold(&self.topics)),
+            false => topic_id::identities(&self.client, &self.topics, ANSWER_TIMEOUT),
+        };
+        identities
             .map(|identities| identities.into_iter().collect())
             .map_err(|code| self.unreachable(KafkaError::AdminOp(code)))
     }

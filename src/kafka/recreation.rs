@@ -29,6 +29,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use super::{Cluster, Identity};
 use crate::checkpoint::Cut;
+use crate::checkpoint::positions::made_anew;
 use crate::error::{Error, Result};
 use crate::offsets::Offsets;
 use crate::process::Process;
@@ -183,16 +184,8 @@ impl TopicWatch {
         for (topic, recorded) in &self.ids {
             match found.get(topic) {
                 Some(Identity::Id(id)) if id != recorded => {
-                    let error = Error::diverged(format!(
-                        "topic {topic} was deleted and made anew while it was read: the table's marker \
-                         knows it under the id {recorded}, its id is {id} now"
-                    ))
-                    .advice(
-                        "nothing that was read since the last checkpoint was committed. `calve run --set \
-                         on-topic-recreated=restart` reads the new topic from its beginning into the \
-                         same table (its offsets begin at 0 again); another pipeline.name and table.name \
-                         keep the two apart",
-                    );
+                    let spared = "nothing that was read since the last checkpoint was committed";
+                    let error = made_anew(topic, " while it was read", recorded, id, spared);
                     return Err(match self.recreation_is_borne {
                         true => error.restartable(),
                         false => error,

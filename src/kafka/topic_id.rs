@@ -49,6 +49,12 @@ fn own<T>(
     }
 }
 
+/// The answer of brokers that tell no ids.
+pub(super) fn untold(topics: &[String]) -> Vec<(String, Identity)> {
+    let untold = |topic: &String| (topic.clone(), Identity::Untold);
+    topics.iter().map(untold).collect()
+}
+
 /// Asks a broker for the ids of `topics`. Blocks until the answer is there, or for `timeout`.
 pub(super) fn identities<C: ConsumerContext>(
     client: &BaseConsumer<C>,
@@ -108,8 +114,7 @@ pub(super) fn identities<C: ConsumerContext>(
         RDKafkaErrorCode::NoError => {}
         // Old brokers.
         RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion => {
-            let untold = |topic: &String| (topic.clone(), Identity::Untold);
-            return Ok(topics.iter().map(untold).collect());
+            return Ok(untold(topics));
         }
         code => return Err(code),
     }

@@ -41,6 +41,13 @@ impl Default for Cluster {
     }
 }
 
+impl Cluster {
+    /// True for a run of one process.
+    fn is_alone(&self) -> bool {
+        self.addresses.len() <= 1
+    }
+}
+
 /// What a run is told besides its settings.
 pub struct RunOptions {
     /// The processes.
@@ -96,7 +103,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     };
     watch(Arc::clone(&process));
 
-    if cluster.addresses.len() > 1 {
+    if !cluster.is_alone() {
         peers::quiet_lost_connections();
     }
     let outcome = supervise(&process, &settings.restart, |process| {
@@ -176,7 +183,7 @@ fn launch(
     process: &Arc<Process>,
 ) -> Result<()> {
     let config = config(settings.parallelism, cluster);
-    let alone = cluster.addresses.len() <= 1;
+    let alone = cluster.is_alone();
     let preparation = start::Preparation::new(settings.clone(), bounded, Arc::clone(process));
     let workers = {
         let process = Arc::clone(process);
@@ -202,7 +209,9 @@ fn launch(
 }
 
 fn config(threads: usize, cluster: &Cluster) -> Config {
-    let communication = if cluster.addresses.len() > 1 {
+    let communication = if cluster.is_alone() {
+        CommunicationConfig::Process(threads)
+    } else {
         CommunicationConfig::Cluster {
             threads,
             process: cluster.process,
@@ -210,8 +219,6 @@ fn config(threads: usize, cluster: &Cluster) -> Config {
             report: false,
             zerocopy: false,
         }
-    } else {
-        CommunicationConfig::Process(threads)
     };
     Config {
         communication,

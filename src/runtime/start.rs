@@ -122,9 +122,8 @@ impl Preparation {
         let ours = self.process.claimed();
         let mut beginning = Beginning::default();
         let mut ends = None;
-        let mut found = Generation::default();
         let begin = |carried: Option<&Carried>| {
-            found = carried.map_or(Generation::default(), |carried| carried.generation);
+            let found = carried.map_or(Generation::default(), |carried| carried.generation);
             self.claims_after(found, ours)?;
             let topics = cluster.topics(&partitions)?;
             ends = self.bounded.then(|| positions::ends(&topics));
@@ -140,7 +139,6 @@ impl Preparation {
             ends,
         };
         let generation = marker.generation;
-        self.process.claims(generation);
         tracing::info!(
             pipeline = settings.pipeline.name,
             generation = generation.0,
@@ -150,7 +148,7 @@ impl Preparation {
             table = %table.identifier(),
             "started"
         );
-        if ours.is_some_and(|ours| found < ours) {
+        if ours.is_some_and(|ours| generation <= ours) {
             // What this process has committed since belongs to the newer version of the table.
             tracing::warn!("the table is older than this process: orphans are not looked for");
         } else {

@@ -24,7 +24,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::child::Child;
 use super::facts::{Count, Facts};
-use super::{TOPIC, create_mock_topic, flags, mock_cluster, settings};
+use super::{TOPIC, create_mock_topic, flags, mock_cluster, reading_runtime, settings};
 use crate::cli::generate::produce;
 use crate::error::{Error, Result};
 
@@ -52,25 +52,20 @@ pub(super) fn run(directory: &Path, dataflow: &str) -> Result<()> {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
             .map_err(|error| Error::internal("signals can't be handled").caused_by(error))?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
+    let runtime = reading_runtime()?;
     let mock = mock_cluster()?;
     create_mock_topic(&mock, 1)?;
     let brokers = mock.bootstrap_servers();
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &brokers);
-    let mut flags = flags(&brokers, directory, 1);
+    let mut flags = flags(&brokers, directory, 1, INTERVAL);
     for (key, value) in [
-        ("checkpoint.interval", format!("{}ms", INTERVAL.as_millis())),
         // Records are encoded as they come, not with the end of their checkpoint.
-        ("batch.timeout", "50ms".to_owned()),
-        ("metrics.prometheus-port", "0".to_owned()),
-        ("log.format", "json".to_owned()),
+        ("batch.timeout", "50ms"),
+        ("metrics.prometheus-port", "0"),
+        ("log.format", "json"),
     ] {
-        flags.push((key.to_owned(), value));
+        flags.push((key.to_owned(), value.to_owned()));
     }
     let settings = settings(flags.clone())?;
     let facts = || runtime.block_on(Facts::read(&settings));

@@ -71,7 +71,10 @@ impl World {
 }
 
 fn names_of(files: &[crate::iceberg::StagedFile]) -> BTreeSet<String> {
-    files.iter().map(|f| name(f.path()).to_owned()).collect()
+    files
+        .iter()
+        .map(|f| names::file_name(f.path()).to_owned())
+        .collect()
 }
 
 /// What a process died with: staged for the epochs after the last commit.
