@@ -107,6 +107,13 @@ impl Error {
         Self::new(Kind::Internal, message)
     }
 
+    /// Puts in front of the message where the fault stands.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Adds what to do about it: a command, a setting, a place to look.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {

@@ -6,16 +6,14 @@ use std::io::{ErrorKind, Write, stdout};
 use super::args::ConfigArgs;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::format::columns;
+use crate::runtime::table;
 
 pub(super) fn run(args: &ConfigArgs) -> Result<()> {
     if let Some(name) = &args.explain {
         return print(format_args!("{}\n", config::explain(name)?.trim_end()));
     }
     let settings = config::load(&args.settings.layers(Vec::new())?)?;
-    if let Some(text) = &settings.table.columns {
-        columns::parse(text)?;
-    }
+    table::declared(&settings)?;
     let effective = settings.effective();
     let width = effective.iter().map(|e| e.key.len()).max().unwrap_or(0);
     for setting in &effective {

@@ -70,6 +70,18 @@ impl Settings {
         self.sources.0.get(key).map(|(place, _)| place)
     }
 
+    /// Adds to an error about the value of `key` where that value came from: for what is judged only
+    /// where it is used.
+    pub fn blame(&self, key: &str, error: Error) -> Error {
+        match self.layer(key) {
+            Some(place @ Place::Dotenv { variable, .. }) => {
+                error.at(format_args!("{place}: {variable} ({key})"))
+            }
+            Some(place) => error.at(format_args!("{place}: {key}")),
+            None => error.at(key),
+        }
+    }
+
     /// Fails unless Kafka can be read: `kafka.brokers` and `kafka.topic`.
     pub fn require_kafka(&self) -> Result<()> {
         self.require(&["kafka.brokers", "kafka.topic"])

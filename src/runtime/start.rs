@@ -95,6 +95,8 @@ impl Preparation {
     fn begin(&self) -> Result<Said> {
         let settings = &self.settings;
         settings.require_ingest()?;
+        // What is wrong with the settings alone is said before anybody is asked.
+        table::declared(settings)?;
         let cluster = Arc::new(Cluster::open(&settings.kafka, &settings.pipeline.name)?);
         let partitions = cluster.partitions().map_err(|error| {
             // A topic that is being made anew is away for a moment.

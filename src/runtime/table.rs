@@ -55,16 +55,17 @@ fn table_options(settings: &Settings) -> Result<TableOptions> {
 }
 
 /// The declared columns, with those of provenance unless they are switched off.
-fn declared(settings: &Settings) -> Result<Option<Schema>> {
+pub(crate) fn declared(settings: &Settings) -> Result<Option<Schema>> {
     let Some(text) = &settings.table.columns else {
         return Ok(None);
     };
-    let schema = columns::parse(text)?;
+    let mut schema = columns::parse(text);
     if settings.table.provenance {
-        columns::with_provenance(&schema).map(Some)
-    } else {
-        Ok(Some(schema))
+        schema = schema.and_then(|schema| columns::with_provenance(&schema));
     }
+    schema
+        .map(Some)
+        .map_err(|error| settings.blame("table.columns", error))
 }
 
 fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
