@@ -200,6 +200,7 @@ fn a_fault_in_the_declared_columns_is_said_with_the_place_of_the_declaration() {
     .unwrap();
     let calve = pipeline
         .calve(&["config"])
+        .without_env("CALVE_TABLE_COLUMNS")
         .arg("--config")
         .arg(file.to_str().unwrap());
     calve.run().expect_code(2).expect_output(&[
