@@ -169,7 +169,7 @@ fn a_full_budget_pauses_reading_in_peace_and_the_catalog_coming_back_ends_the_pa
 }
 
 #[test]
-#[ignore = "takes thirteen minutes: `tests/run --run-ignored only memory_of_an_outage --success-output final`"]
+#[ignore = "takes thirteen minutes: `tests/run --run-ignored only memory_of_an_outage`"]
 fn memory_of_an_outage_of_ten_minutes_under_full_load_is_that_of_any_other_time() {
     const RECORDS: usize = 3_000_000;
     const PEAK_MB: u64 = 300;
@@ -178,7 +178,9 @@ fn memory_of_an_outage_of_ten_minutes_under_full_load_is_that_of_any_other_time(
     let mut producer = Producer::new(&topic);
     producer.samples(RECORDS / 2).finish();
     // Half of what comes next has room; for the rest the sources wait.
-    let run = tolerant(pipeline.run().workers(6)).set("memory.uncommitted", "32MB");
+    let run = tolerant(pipeline.run().workers(6))
+        .set("checkpoint.timeout", "20s")
+        .set("memory.uncommitted", "32MB");
     let mut running = run.start();
     pipeline.wait_committed(&topic, RECORDS as i64 / 2);
     let before = running.peak_memory() >> 20;
