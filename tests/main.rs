@@ -15,6 +15,7 @@ mod fencing;
 mod harness;
 mod ingest;
 mod kafka;
+mod manifests;
 mod outages;
 mod policies;
 mod processes;

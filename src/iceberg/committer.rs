@@ -25,6 +25,7 @@ use super::failure;
 use super::guard::Intent;
 use super::landing::{CommitFailure, Landing, Target, dropped};
 use super::lineage;
+use super::merge::Merges;
 use super::names;
 use super::refusal::{refused, same_cluster, stopped};
 use super::retention::Retention;
@@ -155,6 +156,7 @@ impl Committer {
             patience: PATIENCE_DEFAULT,
             on_rollback,
             retention: None,
+            merges: Merges::default(),
         })
         .await
     }

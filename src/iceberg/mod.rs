@@ -27,6 +27,7 @@ mod guard;
 mod landing;
 mod lineage;
 mod listing;
+mod merge;
 mod metrics;
 pub mod names;
 mod outage;
