@@ -49,9 +49,9 @@ fn items(number: usize, one: &str, more: &str) -> String {
 /// For people: each check under its verdict, an item a line, and below it what to do.
 fn text(report: &Report, paint: Paint) -> String {
     let mut text = format!("Pipeline {}, table {}\n", report.pipeline, report.table);
-    let all = report.checks.iter().flat_map(|section| &section.items);
-    let width = all.map(|item| item.title.len()).max().unwrap_or(0);
     for section in &report.checks {
+        let titles = section.items.iter().map(|item| item.title.len());
+        let width = titles.max().unwrap_or(0);
         let title = paint.apply(Shade::Strong, section.check.title());
         let _ = writeln!(text, "\n{}  {title}", verdict(section.verdict, paint));
         for item in &section.items {

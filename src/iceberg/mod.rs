@@ -53,7 +53,7 @@ mod commit_tests;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
 pub use commit::{CommitOptions, CommitStaged};

@@ -19,6 +19,8 @@ use crate::inspect;
 use crate::kafka::{self, Cluster};
 use crate::runtime::table as configured;
 
+/// Why nothing was asked of a catalog.
+const UNOPENED: &str = "the catalog can't be opened";
 /// Removals of rows that are named.
 const REMOVALS_NAMED: usize = 10;
 
@@ -32,23 +34,34 @@ pub struct Options {
 }
 
 /// Looks at everything that the settings name.
+///
+/// The table comes first: the pipeline may run, and what the brokers have must not be older than what the table says.
 pub async fn observe(settings: &Settings, options: &Options) -> Result<Facts> {
     settings.require_ingest()?;
     let ident = configured::ident(settings)?;
-    let address = settings.catalog.uri.as_ref().map_or("", |uri| uri.reveal());
-    let (kafka, checkpoint_dir, (catalog, table, probe)) = tokio::join!(
+    let began = Instant::now();
+    let catalog = configured::open_existing(settings).await;
+    let took = began.elapsed();
+    let table = match &catalog {
+        Ok(catalog) => room::load(&**catalog, &ident).await.into(),
+        Err(_) => Work::Omitted(UNOPENED),
+    };
+    let now_ms = now_ms();
+    let (kafka, checkpoint_dir, table, probe) = tokio::join!(
         source(settings),
         located(settings),
-        sink(settings, &ident, options),
+        sink(settings, table, options),
+        probe(catalog.as_ref().ok(), &ident, options),
     );
+    let address = settings.catalog.uri.as_ref().map_or("", |uri| uri.reveal());
     Ok(Facts {
         settings: settings.clone(),
         table_name: ident.to_string(),
-        now_ms: now_ms(),
+        now_ms,
         kafka,
         checkpoint_dir,
         catalog_address: masked(address),
-        catalog,
+        catalog: catalog.map(|_| took).into(),
         table,
         probe,
     })
@@ -118,34 +131,22 @@ async fn located(settings: &Settings) -> Located {
     }
 }
 
-type Sink = (Work<Duration>, Work<TableFacts>, Work<room::Probe>);
-
-async fn sink(settings: &Settings, ident: &TableIdent, options: &Options) -> Sink {
-    let began = Instant::now();
-    let catalog = match configured::open_existing(settings).await {
-        Ok(catalog) => catalog,
-        Err(error) => {
-            let why = "the catalog can't be opened";
-            return (
-                Work::Failed(error.into()),
-                Work::Omitted(why),
-                Work::Omitted(why),
-            );
-        }
-    };
-    let answered = Work::Done(began.elapsed());
-    let table = match room::load(&*catalog, ident).await {
-        Ok(table) => look_at(settings, &table, options).await.into(),
-        Err(error) => Work::Failed(error.into()),
-    };
-    (answered, table, probe(&catalog, ident, options).await)
+async fn sink(settings: &Settings, table: Work<Table>, options: &Options) -> Work<TableFacts> {
+    match table {
+        Work::Done(table) => look_at(settings, &table, options).await.into(),
+        Work::Failed(trouble) => Work::Failed(trouble),
+        Work::Omitted(why) => Work::Omitted(why),
+    }
 }
 
 async fn probe(
-    catalog: &Arc<dyn Catalog>,
+    catalog: Option<&Arc<dyn Catalog>>,
     ident: &TableIdent,
     options: &Options,
 ) -> Work<room::Probe> {
+    let Some(catalog) = catalog else {
+        return Work::Omitted(UNOPENED);
+    };
     if !options.probe {
         return Work::Omitted("left out (--no-probe)");
     }

@@ -14,8 +14,8 @@ pub(super) fn span(time: Duration) -> String {
     };
     match ms {
         0..1_000 => format!("{ms} ms"),
-        1_000..120_000 if ms % 1_000 == 0 => format!("{seconds} s"),
-        1_000..120_000 => format!("{:.1} s", time.as_secs_f64()),
+        1_000..10_000 if ms % 1_000 != 0 => format!("{:.1} s", time.as_secs_f64()),
+        1_000..120_000 => format!("{seconds} s"),
         120_000..7_200_000 => two(minutes, "min", seconds % 60, "s"),
         7_200_000..172_800_000 => two(hours, "h", minutes % 60, "min"),
         _ => two(hours / 24, "d", hours % 24, "h"),
@@ -42,7 +42,7 @@ mod tests {
         let told = |ms| span(Duration::from_millis(ms));
         assert_eq!(told(250), "250 ms");
         assert_eq!(told(1_500), "1.5 s");
-        assert_eq!(told(60_000), "60 s");
+        assert_eq!(told(60_020), "60 s");
         assert_eq!(told(600_000), "10 min");
         assert_eq!(told(786_000), "13 min 6 s");
         assert_eq!(told(129_600_000), "36 h");
