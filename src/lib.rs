@@ -19,8 +19,8 @@
 //!
 //! Bottom up; nothing imports upward. [`error`], [`time`], [`offsets`], [`messages`], [`rows`],
 //! [`alarm`], [`budget`], [`metrics`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
-//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`operators`] and [`audit`]; then [`observe`]
-//! and [`runtime`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
+//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`operators`], [`audit`] and [`inspect`];
+//! then [`observe`] and [`runtime`]; then [`verify`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -34,6 +34,7 @@ pub mod error;
 mod failpoint;
 pub mod format;
 pub mod iceberg;
+pub mod inspect;
 pub mod kafka;
 pub mod messages;
 pub mod metrics;
@@ -45,5 +46,6 @@ pub mod process;
 pub mod rows;
 pub mod runtime;
 pub mod time;
+pub mod verify;
 
 pub use error::{Error, Result};

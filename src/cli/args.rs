@@ -43,6 +43,23 @@ pub(super) enum Command {
     /// nothing is written. Needs the settings of catalog and table, and pipeline.name. Exit code: 0 if the record is in
     /// the table once, or rightly not at all; 6 if it is there more than once, or was committed and is gone.
     Explain(ExplainArgs),
+    /// Check that the pipeline is set up for exactly once, each claim by evidence
+    ///
+    /// Five checks: checkpoints, the Kafka source, the Iceberg sink, the table's own proof, and how they fit together.
+    /// The pipeline may run or not: it is not claimed, and nothing is written to its table. What is written is a file in
+    /// the checkpoint directory and a scratch table calve_verify_… in the table's namespace, whose compare-and-swap is
+    /// tried; both are deleted. Exit code: 0 if nothing fails, 7 if something does.
+    Verify(VerifyArgs),
+    /// The checkpoints of the pipeline, from the snapshots of its table alone
+    ///
+    /// Needs the settings of catalog and table, and pipeline.name. Kafka is not asked, and nothing is written.
+    Checkpoints(CheckpointsArgs),
+    /// The tables of the namespace: which pipelines write to them, and how their files grow
+    Tables(TablesArgs),
+    /// Print a script that completes calve's commands in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page (calve man | man -l -)
+    Man,
 }
 
 /// Where settings come from, beside the environment.
@@ -172,4 +189,81 @@ pub(super) struct ExplainArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct VerifyArgs {
+    /// Also fail if two rows have the same value in this column, or in these, separated by commas
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(super) key: Vec<String>,
+    /// Don't make a scratch table to try the catalog's compare-and-swap
+    #[arg(long)]
+    pub(super) no_probe: bool,
+    /// Let a warning fail, too
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct CheckpointsArgs {
+    #[command(subcommand)]
+    pub(super) command: CheckpointsCommand,
+}
+
+#[derive(Subcommand)]
+pub(super) enum CheckpointsCommand {
+    /// List them, the newest first
+    List {
+        /// So many of the newest
+        #[arg(long, value_name = "NUM", default_value_t = 20)]
+        last: usize,
+        /// All that the table still tells of
+        #[arg(long, conflicts_with = "last")]
+        all: bool,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// Everything about one
+    Show {
+        /// Its epoch, the id of its snapshot, or `latest`
+        checkpoint: String,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// What moved from one to another
+    Diff {
+        /// Epoch, snapshot or `latest`
+        from: String,
+        /// Epoch, snapshot or `latest`
+        to: String,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct TablesArgs {
+    #[command(flatten)]
+    pub(super) look: LookArgs,
+}
+
+/// What the commands take that only look at a table.
+#[derive(Args)]
+pub(super) struct LookArgs {
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
 }

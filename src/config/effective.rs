@@ -87,6 +87,13 @@ impl Settings {
         self.require(&["kafka.brokers", "kafka.topic"])
     }
 
+    /// Fails unless a catalog can be opened: `catalog.uri`, and with a SQL catalog `warehouse`.
+    pub fn require_catalog(&self) -> Result<()> {
+        let keys = self.table_keys();
+        // All but the table itself, which stands last.
+        self.require(&keys[..keys.len() - 1])
+    }
+
     /// Fails unless a table can be opened: `catalog.uri`, `table.name`, and with a SQL catalog
     /// `warehouse` (a REST catalog may have one of its own).
     pub fn require_table(&self) -> Result<()> {

@@ -28,11 +28,13 @@ mod reader;
 mod recreation;
 mod source;
 mod topic_id;
+mod topic_settings;
 
 pub use cluster::Cluster;
-pub use consumer::Consumer;
+pub use consumer::{Consumer, effective_config};
 pub use discovery::Discovery;
 pub use queue::{Event, Record};
 pub use recreation::TopicWatch;
 pub use source::{Chunk, KafkaSource, Source, SourceOptions, Start};
 pub use topic_id::Identity;
+pub use topic_settings::{TopicSettings, topic_settings};

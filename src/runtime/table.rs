@@ -32,16 +32,31 @@ pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
 /// Loads the main table for reading: nothing is created.
 pub(crate) async fn load(settings: &Settings) -> Result<Table> {
     settings.require_table()?;
-    let catalog = open_catalog(&catalog_options(settings, false)).await?;
+    let catalog = open_existing(settings).await?;
     load_existing(&*catalog, &ident(settings)?).await
 }
 
-fn ident(settings: &Settings) -> Result<TableIdent> {
+/// Opens the catalog for reading: nothing is created.
+pub(crate) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Catalog>> {
+    open_catalog(&catalog_options(settings, false)).await
+}
+
+/// Makes sure that a table can be written, and has the columns that are declared.
+pub(crate) fn check(settings: &Settings, table: &Table) -> Result<()> {
+    crate::iceberg::check(table, &table_options(settings)?)
+}
+
+/// The name of the main table.
+pub(crate) fn ident(settings: &Settings) -> Result<TableIdent> {
     let name = settings.table.name.clone().unwrap_or_default();
-    let namespace = NamespaceIdent::from_vec(settings.table.database.clone()).map_err(|error| {
+    Ok(TableIdent::new(namespace(settings)?, name))
+}
+
+/// The namespace of the tables.
+pub(crate) fn namespace(settings: &Settings) -> Result<NamespaceIdent> {
+    NamespaceIdent::from_vec(settings.table.database.clone()).map_err(|error| {
         Error::config("table.database names no namespace").caused_by(error.to_string())
-    })?;
-    Ok(TableIdent::new(namespace, name))
+    })
 }
 
 fn table_options(settings: &Settings) -> Result<TableOptions> {
@@ -68,7 +83,8 @@ pub(crate) fn declared(settings: &Settings) -> Result<Option<Schema>> {
         .map_err(|error| settings.blame("table.columns", error))
 }
 
-fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
+/// How the settings say that the catalog is reached.
+pub(crate) fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
     let reveal = |secret: &Option<Secret>| secret.as_ref().map(|s| s.reveal().to_owned());
     let address = |uri: &Option<Uri>| uri.as_ref().map(|uri| uri.reveal().to_owned());
     let (catalog, s3) = (&settings.catalog, &settings.s3);
