@@ -106,7 +106,7 @@ fn behind(
     let (_topic, mut pipeline) = loaded(hint, Catalog::Rest, Warehouse::S3);
     let upstream = pipeline.rest.clone();
     let proxy = Proxy::start(&pipeline.rest, move |request| {
-        match request.is_commit() && request.body_has("stale-") {
+        match request.is_commit() && request.body_has("\"stale\"") {
             true => with(&upstream, request),
             false => Action::Pass,
         }
@@ -314,7 +314,7 @@ fn a_catalog_that_loses_the_commits_of_the_probe_fails_and_is_left_clean() {
     });
     pipeline.rest = proxy.url();
     let run = fails(verify(&pipeline), "iceberg", "compare-and-swap");
-    run.expect_output(&["a commit to it failed", "out of order"]);
+    run.expect_output(&["a commit to it failed", "server-side problem"]);
     assert_clean(&pipeline);
 }
 

@@ -1,15 +1,15 @@
 //! Does the catalog's compare-and-swap compare? All of exactly-once rests on it, so it is asked, on a scratch table.
 //!
 //! ```text
-//!   create ─▶ commit 1 ─▶ commit 2 ─▶ a commit on the table as it was before 1, another as before 2
-//!                │            │            │
-//!            read back    read back    read back: commit 2 is still the newest one, nothing else has landed
-//!                                                                                    ─▶ drop, purge
+//!   create ─▶ commit 1 ─▶ one on the empty table ─▶ commit 2 ─▶ one on the table after commit 1 ─▶ drop, purge
+//!                │             ╳ refused?              │             ╳ refused?
+//!            read back      read back              read back      read back: commit 2 is still the newest, and
+//!                                                                            nothing else has landed
 //! ```
 //!
-//! Two stale commits, because they fail for different reasons where there is no comparison: whoever builds on a
-//! snapshot that is gone from the top also carries a sequence number that is taken, which some catalogs refuse by
-//! itself; one that builds on an empty table does not, and only the comparison keeps it out.
+//! Two stale commits, because where nothing is compared they meet different obstacles: one that builds on a snapshot
+//! carries a sequence number that is taken, which most catalogs refuse by itself; one that builds on the empty table
+//! replaces what came first, and nothing but the comparison keeps it out.
 //!
 //! The commits are empty, and to the scratch table only. It is dropped whatever happens, and its files are deleted: the
 //! ones of refused commits too, which no metadata names. What a killed process left behind, the next one finds by its
@@ -34,6 +34,10 @@ use crate::error::{Error, Result};
 const PREFIX: &str = "calve_verify_";
 /// The entry in a snapshot's summary that tells the probe's commits apart.
 const LABEL: &str = "calve.verify";
+/// What stands there of those that must not land.
+const STALE: &str = "stale";
+/// So much is told of what a catalog says; some send their stack.
+const LETTERS_TOLD: usize = 300;
 /// How long the commits of a probe may take in all.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the scratch table's removal may take.
@@ -62,7 +66,7 @@ impl Answer {
             {
                 Self::Conflict
             }
-            Err(error) => Self::Other(describe(error)),
+            Err(error) => Self::Other(described(error)),
         }
     }
 }
@@ -173,44 +177,47 @@ async fn commits(
     created: &Table,
     probe: &mut Probe,
 ) -> Result<(), String> {
-    let mut versions = vec![created.clone()];
+    let mut base = created.clone();
     for label in ["first", "second"] {
         let began = Instant::now();
-        let newest = &versions[versions.len() - 1];
-        let answer = append(newest, &**catalog, label).await;
-        let found = read_back(&**catalog, created).await?;
-        if newest_label(&found) != Some(label) {
+        let answer = append(&base, &**catalog, label).await;
+        let newest = read_back(&**catalog, created).await?;
+        if newest_label(&newest) != Some(label) {
             return Err(match answer {
-                Err(error) => format!("a commit to it failed: {}", describe(&error)),
+                Err(error) => format!("a commit to it failed: {}", described(&error)),
                 Ok(_) => "the catalog reported success for a commit that a reload does not show"
                     .to_owned(),
             });
         }
         probe.commit = Some(began.elapsed());
-        versions.push(found);
-    }
-    let newest = versions.pop();
-    for (index, version) in versions.into_iter().enumerate() {
-        let label = format!("stale-{index}");
-        let stale = StaleCatalog {
-            inner: Arc::clone(catalog),
-            shown: version.clone(),
-        };
-        let answer = Answer::of(&append(&version, &stale, &label).await);
-        let found = read_back(&**catalog, created).await?;
-        let landed = found
-            .metadata()
-            .snapshots()
-            .any(|snapshot| label_of(snapshot) == Some(&label));
-        let replaced = newest.as_ref().is_some_and(|newest| {
-            newest.metadata().current_snapshot_id() != found.metadata().current_snapshot_id()
-        });
-        probe.stale.push(StaleCommit {
-            answer,
-            landed: landed || replaced,
-        });
+        probe
+            .stale
+            .push(stale_commit(catalog, base, &newest).await?);
+        base = newest;
     }
     Ok(())
+}
+
+/// A commit on an older version of the table.
+async fn stale_commit(
+    catalog: &Arc<dyn Catalog>,
+    shown: Table,
+    newest: &Table,
+) -> Result<StaleCommit, String> {
+    let stale = StaleCatalog {
+        inner: Arc::clone(catalog),
+        shown: shown.clone(),
+    };
+    let answer = Answer::of(&append(&shown, &stale, STALE).await);
+    let found = read_back(&**catalog, newest).await?;
+    let mut snapshots = found.metadata().snapshots();
+    let is_there = snapshots.any(|snapshot| label_of(snapshot) == Some(STALE));
+    let is_other =
+        newest.metadata().current_snapshot_id() != found.metadata().current_snapshot_id();
+    Ok(StaleCommit {
+        answer,
+        landed: is_there || is_other,
+    })
 }
 
 /// An empty commit: a snapshot that adds nothing, as a claim makes one.
@@ -226,7 +233,16 @@ async fn append(table: &Table, catalog: &dyn Catalog, label: &str) -> iceberg::R
 
 async fn read_back(catalog: &dyn Catalog, table: &Table) -> Result<Table, String> {
     let loaded = catalog.load_table(table.identifier()).await;
-    loaded.map_err(|error| format!("it can't be read back: {}", describe(&error)))
+    loaded.map_err(|error| format!("it can't be read back: {}", described(&error)))
+}
+
+/// The beginning of what an error says.
+fn described(error: &iceberg::Error) -> String {
+    let text = describe(error);
+    match text.char_indices().nth(LETTERS_TOLD) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text,
+    }
 }
 
 fn newest_label(table: &Table) -> Option<&str> {

@@ -48,9 +48,7 @@ pub async fn try_location(options: &CatalogOptions, location: &str) -> Result<Me
                 Error::internal("trying the location panicked").caused_by(error)
             })?;
             tried.map_err(|error| {
-                Error::external(format!("{location} can't be written to"))
-                    .caused_by(error)
-                    .advice("make the folder, or give this user the right to write there")
+                Error::external(format!("{location} can't be written to")).caused_by(error)
             })
         }
     }
@@ -91,7 +89,6 @@ fn garbled(location: &str) -> Error {
     Error::external(format!(
         "{location} gives back something else than was written"
     ))
-    .advice("do not keep state there")
 }
 
 fn try_folder(folder: &Path, name: &str, content: &str) -> io::Result<Medium> {

@@ -21,7 +21,8 @@ async fn world() -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_there_twice_are_found_whatever_the_memory() {
-    let table = world().await.table().await;
+    let world = world().await;
+    let table = world.table().await;
     // All at once, a few at a time, hardly any at a time.
     for digests in [1_000, 30, 1] {
         let keys = duplicate_keys(&table, &id(), 104, digests).await.unwrap();
@@ -52,7 +53,8 @@ async fn a_table_without_duplicates_is_read_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_is_not_there_is_named_with_those_that_are() {
-    let table = World::new().await.table().await;
+    let world = World::new().await;
+    let table = world.table().await;
     let unknown = vec!["sample".to_owned()];
     let error = duplicate_keys(&table, &unknown, 0, 1).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Config);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{failed, without};
+use super::without;
 use crate::config::{CheckpointMode, RestartStrategy, Settings, StateBackend};
 use crate::iceberg::Medium;
 use crate::verify::facts::{Facts, Work};
@@ -217,9 +217,9 @@ fn directory(facts: &Facts) -> Item {
             format!("{location} is a {kind}: {proved}, but it is gone with the machine"),
             "put state.checkpoints.dir on a disk or on S3",
         ),
-        Work::Failed(trouble) => failed(
+        Work::Failed(trouble) => Item::fail(
             TITLE,
-            trouble,
+            trouble.says.clone(),
             "make it writable for this user, or set state.checkpoints.dir to another place",
         ),
         work @ Work::Omitted(_) => without(TITLE, work, "the directory"),

@@ -212,7 +212,7 @@ fn judged(check: Check, title: &str, verdict: Verdict, change: impl FnOnce(&mut 
         panic!("one item should not pass: {exceptions:#?}");
     };
     assert_eq!((*found, item.title, item.verdict), (check, title, verdict));
-    assert_eq!(report.verdict, verdict);
+    assert_eq!(report.verdict, verdict.max(Verdict::Pass));
     assert!(item.advice.is_some() || verdict == Verdict::Unchecked);
     (*item).clone()
 }
@@ -351,6 +351,6 @@ fn the_longest_outage_is_what_the_settings_add_up_to() {
         outage(&borne).says(),
         "33 min (3 × 11 min, then the process ends)"
     );
-    let endless = [("checkpoint.tolerable-failed-checkpoints", "4000000000")];
-    assert!(outage(&endless).total() > Duration::from_secs(1 << 40));
+    let endless = [("checkpoint.tolerable-failed-checkpoints", "1000000")];
+    assert!(outage(&endless).total() > Duration::from_secs(660_000_000));
 }
