@@ -50,15 +50,12 @@ pub struct Keys {
     pub passes: u64,
 }
 
-/// Looks for rows with the same key in the current snapshot; `rows` is about how many there are.
-pub async fn duplicate_keys(
-    table: &Table,
-    columns: &[String],
-    rows: u64,
-    digests_max: u64,
-) -> Result<Keys> {
+/// Looks for rows with the same key in the current snapshot, with about so many digests in memory.
+pub async fn duplicate_keys(table: &Table, columns: &[String], digests_max: u64) -> Result<Keys> {
     let reader = Reader::new(table, columns)?;
+    let rows = rows(table).await?;
     let passes = rows.div_ceil(digests_max.max(1)).max(1);
+    let expected = usize::try_from(rows.div_ceil(passes)).unwrap_or(0);
     let mut keys = Keys {
         columns: columns.to_vec(),
         passes,
@@ -66,7 +63,8 @@ pub async fn duplicate_keys(
     };
     let mut some = HashMap::new();
     for pass in 0..passes {
-        let mut digests = Vec::new();
+        // With a margin for chance: a vector that grows would take twice the memory.
+        let mut digests = Vec::with_capacity(expected + expected / 64);
         let mut nulls = 0;
         reader
             .visit(|key| match key {
@@ -102,6 +100,17 @@ pub async fn duplicate_keys(
         keys.sample.sort();
     }
     Ok(keys)
+}
+
+/// How many rows the files of the current snapshot have, deleted ones included.
+async fn rows(table: &Table) -> Result<u64> {
+    let failed = |error: iceberg::Error| unreadable(table, &error);
+    let scan = table.scan().select_empty().build().map_err(failed)?;
+    let files = scan.plan_files().await.map_err(failed)?;
+    let rows = files.try_fold(0, async |rows, file| {
+        Ok(rows + file.record_count.unwrap_or(0))
+    });
+    rows.await.map_err(failed)
 }
 
 /// The columns of a key, and how to read them.

@@ -14,7 +14,7 @@ pub(super) fn span(time: Duration) -> String {
     };
     match ms {
         0..1_000 => format!("{ms} ms"),
-        1_000..10_000 if ms % 1_000 != 0 => format!("{:.1} s", time.as_secs_f64()),
+        1_000..10_000 if !ms.is_multiple_of(1_000) => format!("{:.1} s", time.as_secs_f64()),
         1_000..120_000 => format!("{seconds} s"),
         120_000..7_200_000 => two(minutes, "min", seconds % 60, "s"),
         7_200_000..172_800_000 => two(hours, "h", minutes % 60, "min"),

@@ -25,7 +25,7 @@ async fn keys_that_are_there_twice_are_found_whatever_the_memory() {
     let table = world.table().await;
     // All at once, a few at a time, hardly any at a time.
     for digests in [1_000, 30, 1] {
-        let keys = duplicate_keys(&table, &id(), 104, digests).await.unwrap();
+        let keys = duplicate_keys(&table, &id(), digests).await.unwrap();
         assert_eq!((keys.rows, keys.null_rows), (104, 0));
         assert_eq!((keys.duplicates, keys.rows_too_many), (3, 4));
         let sample = [("40", 2), ("41", 2), ("42", 3)];
@@ -34,7 +34,7 @@ async fn keys_that_are_there_twice_are_found_whatever_the_memory() {
         assert_eq!(keys.passes, 104_u64.div_ceil(digests) + 1);
     }
     let both = vec!["id".to_owned(), "name".to_owned()];
-    let keys = duplicate_keys(&table, &both, 104, 1_000).await.unwrap();
+    let keys = duplicate_keys(&table, &both, 1_000).await.unwrap();
     assert_eq!(keys.duplicates, 3);
 }
 
@@ -47,7 +47,7 @@ async fn a_table_without_duplicates_is_read_once() {
         .await
         .unwrap();
     let table = world.table().await;
-    let keys = duplicate_keys(&table, &id(), 100, 100).await.unwrap();
+    let keys = duplicate_keys(&table, &id(), 100).await.unwrap();
     assert_eq!((keys.rows, keys.duplicates, keys.passes), (100, 0, 1));
 }
 
@@ -56,7 +56,7 @@ async fn a_column_that_is_not_there_is_named_with_those_that_are() {
     let world = World::new().await;
     let table = world.table().await;
     let unknown = vec!["sample".to_owned()];
-    let error = duplicate_keys(&table, &unknown, 0, 1).await.unwrap_err();
+    let error = duplicate_keys(&table, &unknown, 1).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.to_string().contains("id, name"), "{error}");
 }

@@ -98,7 +98,7 @@ impl Catalog for Careless {
 async fn assert_clean(world: &World, probe: &Probe) {
     assert_eq!(probe.left, None);
     let tables = world.catalog.list_tables(world.ident.namespace()).await;
-    assert_eq!(tables.unwrap(), [world.ident.clone()]);
+    assert_eq!(tables.unwrap(), std::slice::from_ref(&world.ident));
     let name = probe.table.rsplit('.').next().unwrap();
     let table = world.table().await;
     let (warehouse, _) = table.metadata().location().rsplit_once('/').unwrap();
