@@ -68,6 +68,9 @@ pub(super) struct SettingsArgs {
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Flink's config.yaml, or flink-conf.yaml: the weakest layer after the defaults
+    #[arg(long, value_name = "FILE")]
+    flink_conf: Option<PathBuf>,
     /// One setting, e.g. --set checkpoint.interval=10s (any key of `calve config`)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -81,7 +84,11 @@ impl SettingsArgs {
             flags.push(Layers::parse_flag(text)?);
         }
         flags.extend(more);
-        Ok(Layers::from_process(self.config.clone(), flags))
+        let layers = Layers::from_process(self.config.clone(), flags);
+        Ok(Layers {
+            flink: self.flink_conf.clone(),
+            ..layers
+        })
     }
 }
 
@@ -117,9 +124,12 @@ pub(super) struct RunArgs {
 
 #[derive(Args)]
 pub(super) struct ConfigArgs {
-    /// Explain one setting (a key, or a name from the environment) instead of listing all
+    /// Explain one setting instead of listing all: a key, one of Flink's, or a name from the environment
     #[arg(long, value_name = "KEY")]
     pub(super) explain: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::flink;
 use crate::config::keys::{FAMILIES, KEYS};
 use crate::config::names::{self, Target};
 use crate::config::settings::*;
@@ -243,17 +244,17 @@ fn names_line(target: &Target) -> Option<String> {
             family.underscore?;
             return Some(format!("Environment: {own}."));
         }
+        Target::Flink(..) => return None,
     };
-    let older = key
-        .alias
-        .as_ref()
-        .map_or(String::new(), |alias| match alias.unit {
+    let older: String = key
+        .aliases()
+        .map(|alias| match alias.unit {
             Some(unit) => format!("{} (in {}), ", alias.variable, unit.name),
             None => format!("{}, ", alias.variable),
-        });
-    let flink = key
-        .flink
-        .map_or(String::new(), |name| format!(" Flink: {name}."));
+        })
+        .collect();
+    let flink = flink::names_of(key.name).next();
+    let flink = flink.map_or(String::new(), |(name, _)| format!(" Flink: {name}."));
     Some(format!("Environment: {older}{own}.{flink}"))
 }
 
@@ -275,13 +276,12 @@ fn no_two_keys_share_a_name() {
     let mut all = BTreeSet::new();
     for key in KEYS {
         assert!(all.insert(names::variable(key.name)), "{}", key.name);
-        if let Some(alias) = &key.alias {
+        for alias in key.aliases() {
             assert!(all.insert(alias.variable.to_owned()), "{}", alias.variable);
         }
         assert!(all.insert(key.name.to_owned()), "{}", key.name);
-        match key.flink {
-            Some(flink) if flink != key.name => assert!(all.insert(flink.to_owned()), "{flink}"),
-            _ => (),
+        for (name, _) in flink::names_of(key.name) {
+            assert!(name == key.name || all.insert(name.to_owned()), "{name}");
         }
     }
 }
@@ -290,8 +290,8 @@ fn no_two_keys_share_a_name() {
 fn every_variable_leads_to_its_key() {
     for key in KEYS {
         let own = names::variable(key.name);
-        let older = key.alias.as_ref().map(|alias| alias.variable);
-        for variable in older.into_iter().chain([&*own]) {
+        let older = key.aliases().map(|alias| alias.variable);
+        for variable in older.chain([&*own]) {
             let (target, _) = names::by_variable(variable).unwrap().unwrap();
             assert_eq!(target.name(), key.name, "{variable}");
         }
