@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod generate;
 mod infer;
+mod remote;
 mod run;
 mod settings;
 mod table;
@@ -42,6 +43,10 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Savepoint(args) => remote::savepoint(&args),
+        Command::Stop(args) => remote::stop(&args),
+        Command::Cancel(args) => remote::cancel(&args),
+        Command::Checkpoint(args) => remote::checkpoint(&args),
     }
 }
 

@@ -418,11 +418,28 @@ pub(super) static KEYS: &[Key] = &[
     .env("FLINK_CHECKPOINT_DIR")
     .flink("execution.checkpointing.dir")
     .secrecy(Secrecy::Uri),
+    Key::new("state.savepoints.dir", |s, v| {
+        put(&mut s.state.savepoints_dir, values::location(v).map(Some))
+    })
+    .flink("execution.checkpointing.savepoint-dir")
+    .secrecy(Secrecy::Uri),
     Key::new("schema-registry.url", |s, v| {
         put(&mut s.schema_registry.url, values::http(v).map(Some))
     })
     .env("SCHEMA_REGISTRY_URL")
     .secrecy(Secrecy::Uri),
+    Key::new("rest.port", |s, v| {
+        put(&mut s.rest.port, values::ports_or_off(v))
+    })
+    .flink("rest.port"),
+    Key::new("rest.bind-address", |s, v| {
+        put(&mut s.rest.bind_address, values::address(v))
+    })
+    .flink("rest.bind-address"),
+    Key::new("rest.token", |s, v| {
+        put(&mut s.rest.token, values::secret(v).map(Some))
+    })
+    .secrecy(Secrecy::Secret),
     Key::new("metrics.prometheus-port", |s, v| {
         let port = values::whole(v, "a port", 0..=65_535);
         put(&mut s.metrics.prometheus_port, port.map(Some))

@@ -33,6 +33,7 @@ use super::retries::Retries;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
+use crate::checkpoint::savepoint::Savepoint;
 use crate::config::OnRollback;
 use crate::error::{Error, Result};
 
@@ -100,6 +101,8 @@ pub(super) struct Target {
     pub(super) on_rollback: OnRollback,
     /// How long snapshots are kept; `None` leaves that to others.
     pub(super) retention: Option<Retention>,
+    /// Where a start is to begin.
+    pub(super) savepoint: Option<Savepoint>,
 }
 
 /// What happened in one attempt.
