@@ -19,6 +19,7 @@ mod kafka;
 mod outages;
 mod policies;
 mod processes;
+mod rest;
 mod restart;
 mod restarts;
 mod retention;
