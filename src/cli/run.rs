@@ -7,6 +7,7 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 use super::args::{RunArgs, WorkerArgs};
 use super::find;
+use super::remote::location;
 use super::settings::tell_unused;
 use crate::config;
 use crate::error::{Error, Result};
@@ -26,6 +27,7 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
     let options = RunOptions {
         cluster: cluster(&args.workers)?,
         bounded: args.bounded,
+        from: args.from.as_deref().map(location).transpose()?,
         screen,
         watch: Box::new(|_| {}),
     };

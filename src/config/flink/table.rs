@@ -141,6 +141,15 @@ pub(in crate::config) static RULES: &[Rule] = &[
         ],
     )
     .differs("only for dataflows that keep state; the main job's checkpoints are in the table"),
+    Rule::alias(
+        "state.savepoints.dir",
+        &[
+            "execution.checkpointing.savepoint-dir",
+            "state.savepoints.dir",
+            "savepoints.state.backend.fs.dir",
+        ],
+    )
+    .differs("a savepoint of calve's: Flink's own can't be read, see `calve migrate flink`"),
     Rule::unused(
         "the main job keeps its offsets in the table and no other state",
         &[
@@ -148,9 +157,6 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "state.backend.incremental",
             "execution.checkpointing.num-retained",
             "state.checkpoints.num-retained",
-            "execution.checkpointing.savepoint-dir",
-            "state.savepoints.dir",
-            "savepoints.state.backend.fs.dir",
             "pipeline.max-parallelism",
             "table.exec.state.ttl",
         ],
@@ -300,8 +306,12 @@ pub(in crate::config) static RULES: &[Rule] = &[
         "Prometheus reads calve's metrics itself, under their own names: there is no other reporter",
         &["metrics.*", "scope.*", "events.*", "traces.*"],
     ),
+    Rule::alias("rest.port", &["rest.bind-port", "rest.port"])
+        .differs("the first free port of a range; the commands look for the pipeline there"),
+    Rule::alias("rest.bind-address", &["rest.bind-address"])
+        .differs("beyond the loopback address calls that change something need `rest.token`"),
     Rule::unused(
-        "there is no HTTP server to set up",
+        "the HTTP server has no more to set up",
         &[
             "rest.*",
             "web.*",
