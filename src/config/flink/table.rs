@@ -306,7 +306,7 @@ pub(in crate::config) static RULES: &[Rule] = &[
         "Prometheus reads calve's metrics itself, under their own names: there is no other reporter",
         &["metrics.*", "scope.*", "events.*", "traces.*"],
     ),
-    Rule::alias("rest.port", &["rest.bind-port", "rest.port"])
+    Rule::alias("rest.port", &["rest.port", "rest.bind-port"])
         .differs("the first free port of a range; the commands look for the pipeline there"),
     Rule::alias("rest.bind-address", &["rest.bind-address"])
         .differs("beyond the loopback address calls that change something need `rest.token`"),
