@@ -152,6 +152,22 @@ async fn a_catalog_that_reports_success_for_nothing_is_found_out_and_nothing_is_
     assert_clean(&world, &probe).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scratch_table_that_a_killed_process_has_left_is_named_and_left_alone() {
+    let world = World::new().await;
+    let namespace = world.ident.namespace().clone();
+    let now = chrono::Utc::now().timestamp();
+    let table = |at| TableIdent::new(namespace.clone(), name(at, Uuid::new_v4()));
+    // One is old, the other one may be somebody's who verifies at this moment.
+    let (old, young) = (table(now - 3_600), table(now));
+    for ident in [&old, &young] {
+        create(&*world.catalog, ident).await.unwrap();
+    }
+    let probe = probe(&world.catalog, &namespace).await.unwrap();
+    assert_eq!(probe.abandoned, [old.to_string()]);
+    assert!(world.catalog.table_exists(&old).await.unwrap());
+}
+
 #[test]
 fn a_scratch_table_tells_when_it_was_made() {
     let made = name(1_764_000_000, Uuid::nil());

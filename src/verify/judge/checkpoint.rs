@@ -211,7 +211,10 @@ fn directory(facts: &Facts) -> Item {
         Work::Done(Medium::Disk(kind)) => {
             Item::pass(TITLE, format!("{location}: {proved} ({kind})"))
         }
-        Work::Done(Medium::Objects) => Item::pass(TITLE, format!("{location}: {proved}")),
+        Work::Done(Medium::Objects) => Item::pass(
+            TITLE,
+            format!("{location}: an object was written, read back and deleted"),
+        ),
         Work::Done(Medium::Memory(kind)) => Item::warn(
             TITLE,
             format!("{location} is a {kind}: {proved}, but it is gone with the machine"),

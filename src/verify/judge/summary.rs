@@ -41,9 +41,8 @@ fn path(facts: &Facts) -> Item {
     Item::pass(
         "the way",
         format!(
-            "{} → {} → every {} one commit, with its offsets → {}",
+            "{} → every {} one commit, with its offsets → {}",
             settings.kafka.topics.join(", "),
-            count(settings.parallelism as u64, "worker"),
             span(settings.checkpoint.interval),
             facts.table_name
         ),
