@@ -6,6 +6,7 @@ mod support;
 mod audit;
 mod bad_input;
 mod catalogs;
+mod control;
 mod crash_campaign;
 mod crash_points;
 mod demo;

@@ -56,6 +56,16 @@ pub(super) enum Command {
     Checkpoints(CheckpointsArgs),
     /// The tables of the namespace: which pipelines write to them, and how their files grow
     Tables(TablesArgs),
+    /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
+    ///
+    /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
+    Savepoint(SavepointArgs),
+    /// Stop a running pipeline in order: no more records are read, a last checkpoint is made
+    Stop(StopArgs),
+    /// Stop a running pipeline at once, without a last checkpoint: nothing is lost, the next start reads it again
+    Cancel(RemoteArgs),
+    /// Make a running pipeline close the open checkpoint now, and wait until it is in the table
+    Checkpoint(RemoteArgs),
     /// Print a script that completes calve's commands in a shell
     Completions(CompletionsArgs),
     /// Print the manual page (calve man | man -l -)
@@ -118,6 +128,13 @@ pub(super) struct RunArgs {
     /// Read to the end that the topics have now, make a last checkpoint, exit
     #[arg(long)]
     pub(super) bounded: bool,
+    /// Begin at this savepoint: a folder on this machine or an s3:// location
+    ///
+    /// On a table that knows nothing of the pipeline it begins exactly there. On the savepoint's own table it goes on if
+    /// no records lie between the two, or if the table was rolled back to the savepoint (with on-rollback=rewind). Else it
+    /// is refused, with the reason.
+    #[arg(long, value_name = "PATH")]
+    pub(super) from: Option<String>,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }
@@ -276,4 +293,41 @@ pub(super) struct LookArgs {
 pub(super) struct CompletionsArgs {
     /// The shell
     pub(super) shell: clap_complete::Shell,
+}
+
+/// How a running pipeline is reached.
+#[derive(Args)]
+pub(super) struct RemoteArgs {
+    /// Address of its REST API (default: rest.bind-address and rest.port)
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(super) timeout: u64,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct SavepointArgs {
+    /// The directory to put it in: on the pipeline's machine, or s3://bucket/path (default: state.savepoints.dir)
+    #[arg(long, value_name = "DIR")]
+    pub(super) path: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+#[derive(Args)]
+pub(super) struct StopArgs {
+    /// Make the last checkpoint a savepoint
+    #[arg(long)]
+    pub(super) savepoint: bool,
+    /// The savepoint's directory (default: state.savepoints.dir)
+    #[arg(long, value_name = "DIR", requires = "savepoint")]
+    pub(super) path: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
 }

@@ -8,6 +8,7 @@ mod explain;
 mod generate;
 mod infer;
 mod manual;
+mod remote;
 mod run;
 mod settings;
 mod table;
@@ -51,6 +52,10 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Tables(args) => tables::run(&args.look),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::page(),
+        Command::Savepoint(args) => remote::savepoint(&args),
+        Command::Stop(args) => remote::stop(&args),
+        Command::Cancel(args) => remote::cancel(&args),
+        Command::Checkpoint(args) => remote::checkpoint(&args),
     }
 }
 

@@ -7,6 +7,7 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 use super::args::{RunArgs, WorkerArgs};
 use super::find;
+use super::remote::location;
 use super::settings::tell_unused;
 use crate::config;
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
         cluster: cluster(&args.workers)?,
         bounded: args.bounded,
         screen,
+        from: args.from.as_deref().map(location).transpose()?,
         watch: Box::new(|_| {}),
     };
     let summary = runtime::run(dataflow, settings, options)?;

@@ -393,11 +393,25 @@ pub(super) static KEYS: &[Key] = &[
     })
     .env("FLINK_CHECKPOINT_DIR")
     .secrecy(Secrecy::Uri),
+    Key::new("state.savepoints.dir", |s, v| {
+        put(&mut s.state.savepoints_dir, values::location(v).map(Some))
+    })
+    .secrecy(Secrecy::Uri),
     Key::new("schema-registry.url", |s, v| {
         put(&mut s.schema_registry.url, values::http(v).map(Some))
     })
     .env("SCHEMA_REGISTRY_URL")
     .secrecy(Secrecy::Uri),
+    Key::new("rest.port", |s, v| {
+        put(&mut s.rest.port, values::ports_or_off(v))
+    }),
+    Key::new("rest.bind-address", |s, v| {
+        put(&mut s.rest.bind_address, values::address(v))
+    }),
+    Key::new("rest.token", |s, v| {
+        put(&mut s.rest.token, values::secret(v).map(Some))
+    })
+    .secrecy(Secrecy::Secret),
     Key::new("metrics.prometheus-port", |s, v| {
         let port = values::whole(v, "a port", 0..=65_535);
         put(&mut s.metrics.prometheus_port, port.map(Some))

@@ -58,7 +58,7 @@ pub use layers::{Layers, Place};
 pub use secret::{Properties, Secret, Uri};
 pub use settings::{
     Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, Kafka, Log, LogFormat, Marker, Memory,
-    Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback, OnTopicRecreated, Pipeline,
+    Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback, OnTopicRecreated, Pipeline, Rest,
     Restart, RestartStrategy, S3, SchemaRegistry, Settings, Snapshots, State, StateBackend, Table,
 };
 

@@ -3,6 +3,8 @@
 //! What each one means stands once, in `default.toml`; here stands its type and what the type adds.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::effective::Sources;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub state: State,
     /// `schema-registry.*`
     pub schema_registry: SchemaRegistry,
+    /// `rest.*`
+    pub rest: Rest,
     /// `metrics.*`
     pub metrics: Metrics,
     /// `log.*`
@@ -331,6 +335,8 @@ pub struct State {
     pub backend: StateBackend,
     /// `state.checkpoints.dir`: a location, as for the warehouse.
     pub checkpoints_dir: Option<String>,
+    /// `state.savepoints.dir`: a location; where savepoints go that name none.
+    pub savepoints_dir: Option<String>,
 }
 
 /// `state.backend`
@@ -347,6 +353,17 @@ pub enum StateBackend {
 pub struct SchemaRegistry {
     /// `schema-registry.url`
     pub url: Option<Uri>,
+}
+
+/// `rest.*`
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// `rest.port`: the first free one of these; `None` serves nothing.
+    pub port: Option<RangeInclusive<u16>>,
+    /// `rest.bind-address`
+    pub bind_address: IpAddr,
+    /// `rest.token`
+    pub token: Option<Secret>,
 }
 
 /// `metrics.*`
@@ -465,8 +482,14 @@ impl Settings {
             state: State {
                 backend: StateBackend::Rocksdb,
                 checkpoints_dir: None,
+                savepoints_dir: None,
             },
             schema_registry: SchemaRegistry { url: None },
+            rest: Rest {
+                port: None,
+                bind_address: IpAddr::from([0, 0, 0, 0]),
+                token: None,
+            },
             metrics: Metrics {
                 prometheus_port: None,
             },

@@ -4,6 +4,7 @@
 //! value: the caller does, who knows whether it is secret.
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -75,6 +76,33 @@ pub(super) fn whole<T: TryFrom<u64>>(
                 format!("a whole number of {unit} from {least} to {most}")
             }
         })
+}
+
+/// A port, a range of them, or `off`. Port 0 is any that is free.
+pub(super) fn ports_or_off(value: &str) -> Parsed<Option<RangeInclusive<u16>>> {
+    let value = value.trim();
+    if value.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let (first, last) = value.split_once('-').unwrap_or((value, value));
+    let port = |text: &str| text.trim().parse::<u16>().ok();
+    port(first)
+        .zip(port(last))
+        .filter(|(first, last)| first <= last && (*first > 0 || *last == 0))
+        .map(|(first, last)| Some(first..=last))
+        .ok_or_else(|| {
+            "a port such as 8081 (0 takes a free one), a range such as 8081-8090, or off".into()
+        })
+}
+
+/// An address of this machine to listen on.
+pub(super) fn address(value: &str) -> Parsed<IpAddr> {
+    match value.trim() {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        value => value.parse().map_err(|_| {
+            "an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::1, or localhost".into()
+        }),
+    }
 }
 
 /// A number with a fraction.

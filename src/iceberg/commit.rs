@@ -30,7 +30,9 @@ use tokio::time::timeout;
 use super::committer::{Committed, Staged};
 use super::{CommitFailure, Committer, Sink, StagedFile};
 use crate::alarm::Alarm;
+use crate::checkpoint::marker::Marker;
 use crate::checkpoint::{Cut, Outcome};
+use crate::control::{Answer, Durable, Proof};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::offsets::Offsets;
@@ -213,6 +215,11 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         Ok(made) => {
                             last_commit = Instant::now();
                             report(&process, epoch, &pending, &made);
+                            process
+                                .control()
+                                .durable(epoch, proof(&pending, &made), || {
+                                    answer(epoch, &made.marker, made.snapshot_id)
+                                });
                             output
                                 .session(&pending.capability)
                                 .give(Outcome::Committed {
@@ -222,10 +229,12 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         }
                         Err(CommitFailure::Unknown(error)) if !pending.is_last() => {
                             process.metrics().checkpoints_failed.inc();
+                            let reason = error.to_string();
+                            process.control().failed(epoch, &reason);
                             output.session(&pending.capability).give(Outcome::Failed {
                                 epoch,
                                 files: pending.files.len(),
-                                reason: error.to_string(),
+                                reason,
                             });
                             riding = Some(pending);
                         }
@@ -253,11 +262,20 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         pending.take_along(earlier);
                     }
                     let next = pending.next();
-                    let due = pending.is_last() || last_commit.elapsed() >= options.marker_max_age;
+                    let due = pending.is_last()
+                        || last_commit.elapsed() >= options.marker_max_age
+                        || process.control().is_awaited(epoch);
                     let moved = !ready.marker().next.moved(&next).is_empty();
                     if pending.files.is_empty() && !(moved && due) {
-                        committer = Some(ready);
                         process.metrics().epoch_committed.set(epoch.0 as i64);
+                        let nothing = Proof {
+                            offsets: next,
+                            ..Proof::default()
+                        };
+                        process.control().durable(epoch, nothing, || {
+                            answer(epoch, ready.marker(), ready.snapshot_id())
+                        });
+                        committer = Some(ready);
                         output
                             .session(&pending.capability)
                             .give(Outcome::Committed {
@@ -340,6 +358,26 @@ fn undrained(epoch: Epoch) -> Error {
         "nothing is lost: if it landed, the next start finds its marker, otherwise it reads the \
          records again. Check that the catalog answers",
     )
+}
+
+/// What those are told who wait for an epoch.
+fn answer(epoch: Epoch, marker: &Marker, snapshot_id: Option<i64>) -> Answer {
+    let marker = marker.to_property().map_err(|error| error.to_string())?;
+    Ok(Durable {
+        epoch,
+        marker,
+        snapshot_id,
+    })
+}
+
+fn proof(pending: &Pending, made: &Committed) -> Proof {
+    Proof {
+        records: pending.rows(),
+        files: pending.files.len() as u64,
+        bytes: pending.bytes(),
+        offsets: pending.next(),
+        snapshot_id: made.snapshot_id,
+    }
 }
 
 fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) {

@@ -34,6 +34,7 @@ use super::retries::Retries;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
+use crate::checkpoint::savepoint::Savepoint;
 use crate::config::OnRollback;
 use crate::error::{Error, Result};
 
@@ -103,6 +104,8 @@ pub(super) struct Target {
     pub(super) retention: Option<Retention>,
     /// What the commits so far have merged.
     pub(super) merges: Merges,
+    /// Where a start is to begin.
+    pub(super) savepoint: Option<Savepoint>,
 }
 
 /// What happened in one attempt.

@@ -15,6 +15,9 @@ use tokio::net::TcpListener;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 
+/// The format.
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// Serves the figures on 127.0.0.1 until the runtime ends. Port 0 takes a free one.
 ///
 /// Returns the address. Fails before any work begins if the port is taken.
@@ -43,14 +46,7 @@ pub async fn serve(metrics: &Metrics, port: u16) -> Result<SocketAddr> {
             async move {
                 let mut text = String::new();
                 match encode(&mut text, &registry) {
-                    Ok(()) => (
-                        [(
-                            CONTENT_TYPE,
-                            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                        )],
-                        text,
-                    )
-                        .into_response(),
+                    Ok(()) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
                     Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
                 }
             }

@@ -16,9 +16,10 @@ use super::job::Shared;
 use super::share;
 use super::table::{self, OpenTable};
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
+use crate::checkpoint::savepoint::Savepoint;
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Retention, Sink, Sweep};
+use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Sweep, read_savepoint};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::time::Generation;
@@ -39,15 +40,23 @@ enum Said {
 pub(super) struct Preparation {
     settings: Settings,
     bounded: bool,
+    /// The savepoint to begin at.
+    from: Option<String>,
     process: Arc<Process>,
     shared: Mutex<Option<Arc<Shared>>>,
 }
 
 impl Preparation {
-    pub(super) fn new(settings: Settings, bounded: bool, process: Arc<Process>) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        bounded: bool,
+        from: Option<String>,
+        process: Arc<Process>,
+    ) -> Self {
         Self {
             settings,
             bounded,
+            from,
             process,
             shared: Mutex::new(None),
         }
@@ -108,7 +117,8 @@ impl Preparation {
         let OpenTable { catalog, table } = self.process.block_on(table::open(settings))?;
         let observed = self
             .process
-            .block_on(Committer::observe(
+            .block_on(Committer::observe_from(
+                self.savepoint(&table)?,
                 catalog,
                 table.identifier().clone(),
                 &settings.pipeline.name,
@@ -119,7 +129,7 @@ impl Preparation {
                 max_age,
                 min_to_keep: settings.snapshots.min_to_keep,
             }));
-        let resumed = observed.marker().is_some();
+        let resumed = observed.marker().map(|marker| marker.epoch);
         let cluster_id = cluster.id();
         let ours = self.process.claimed();
         let mut beginning = Beginning::default();
@@ -145,7 +155,8 @@ impl Preparation {
             pipeline = settings.pipeline.name,
             generation = generation.0,
             epoch = start.epoch.0,
-            resumed,
+            resumed = resumed.is_some(),
+            from = self.from,
             partitions = partitions.len(),
             table = %table.identifier(),
             "started"
@@ -156,6 +167,12 @@ impl Preparation {
         } else {
             self.sweep(&committer);
         }
+        let control = self.process.control();
+        if resumed.is_some() || self.from.is_some() {
+            control.restored(resumed.unwrap_or(marker.epoch), self.from.as_deref());
+        }
+        let savepoints = SavepointStore::beside(committer.table(), &settings.pipeline.name);
+        control.write_savepoints_with(Arc::new(savepoints));
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
         let shared = self.share(cluster, sink, start.clone(), marker.topic_ids);
         *self.slot() = Some(Arc::new(shared));
@@ -164,6 +181,15 @@ impl Preparation {
             generation,
             settings: agreed(&self.settings),
         })
+    }
+
+    /// The savepoint to begin at, if one was asked for.
+    fn savepoint(&self, table: &Table) -> Result<Option<Savepoint>> {
+        let Some(location) = &self.from else {
+            return Ok(None);
+        };
+        let savepoint = self.process.block_on(read_savepoint(table, location))?;
+        Ok(Some(savepoint))
     }
 
     /// What crashed runs left behind goes while this one begins: nothing waits for it.

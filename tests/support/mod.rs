@@ -18,6 +18,7 @@
 //! What a test starts ends with it, also when it panics.
 
 mod calve;
+mod http;
 mod kafka;
 mod pipeline;
 mod producer;
@@ -32,6 +33,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use calve::{Calve, Finished, Running};
+pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};

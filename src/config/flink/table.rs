@@ -141,6 +141,14 @@ pub(in crate::config) static RULES: &[Rule] = &[
         ],
     )
     .differs("only for dataflows that keep state; the main job's checkpoints are in the table"),
+    Rule::alias(
+        "state.savepoints.dir",
+        &[
+            "execution.checkpointing.savepoint-dir",
+            "state.savepoints.dir",
+            "savepoints.state.backend.fs.dir",
+        ],
+    ),
     Rule::unused(
         "the main job keeps its offsets in the table and no other state",
         &[
@@ -148,9 +156,6 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "state.backend.incremental",
             "execution.checkpointing.num-retained",
             "state.checkpoints.num-retained",
-            "execution.checkpointing.savepoint-dir",
-            "state.savepoints.dir",
-            "savepoints.state.backend.fs.dir",
             "pipeline.max-parallelism",
             "table.exec.state.ttl",
         ],
@@ -300,8 +305,12 @@ pub(in crate::config) static RULES: &[Rule] = &[
         "Prometheus reads calve's metrics itself, under their own names: there is no other reporter",
         &["metrics.*", "scope.*", "events.*", "traces.*"],
     ),
+    Rule::alias("rest.port", &["rest.port", "jobmanager.web.port"]),
+    Rule::alias("rest.port", &["rest.bind-port"]).differs("wins over `rest.port`, as in Flink"),
+    Rule::alias("rest.bind-address", &["rest.bind-address"])
+        .differs("on another address than loopback changes need `rest.token`"),
     Rule::unused(
-        "there is no HTTP server to set up",
+        "the REST API has a port, an address and a token, and nothing else to set up",
         &[
             "rest.*",
             "web.*",

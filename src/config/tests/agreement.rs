@@ -40,6 +40,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         memory,
         state,
         schema_registry,
+        rest,
         metrics,
         log,
         sources: _,
@@ -115,8 +116,14 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         all!(state => State {
             backend: "state.backend",
             checkpoints_dir: "state.checkpoints.dir",
+            savepoints_dir: "state.savepoints.dir",
         }),
         all!(schema_registry => SchemaRegistry { url: "schema-registry.url" }),
+        all!(rest => Rest {
+            port: "rest.port",
+            bind_address: "rest.bind-address",
+            token: "rest.token",
+        }),
         all!(metrics => Metrics { prometheus_port: "metrics.prometheus-port" }),
         all!(log => Log { format: "log.format", level: "log.level" }),
     ]
@@ -170,6 +177,7 @@ fn what_has_no_default_is_optional() {
         "parallelism: 0",
         "database: []",
         "level: \"\"",
+        "bind_address: 0.0.0.0",
         "group_id: \"\"",
         "max_age: 0ns",
     ] {
@@ -340,6 +348,8 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.memory.in_flight, 8 << 20);
     assert_eq!(s.memory.uncommitted, 16 << 30);
     assert_eq!(s.state.backend, StateBackend::Rocksdb);
+    assert_eq!(s.rest.port, Some(8081..=8081));
+    assert!(s.rest.bind_address.is_loopback());
     assert_eq!(s.metrics.prometheus_port, None);
     assert_eq!(s.log.format, LogFormat::Text);
     assert_eq!(s.log.level, "info");

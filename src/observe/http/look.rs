@@ -1,0 +1,91 @@
+//! What can be looked at and has no model in Flink, or none that would need one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::text::encode;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::control::{Phase, Record, Status, Trigger};
+
+/// Flink's word for it.
+pub(super) fn state(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "INITIALIZING",
+        Phase::Running => "RUNNING",
+        Phase::Restarting => "RESTARTING",
+        Phase::Finished => "FINISHED",
+        Phase::Cancelled => "CANCELED",
+        Phase::Failed => "FAILED",
+    }
+}
+
+/// `GET /jobs`
+pub(super) async fn jobs(State(api): State<Arc<Api>>) -> Json<Value> {
+    let (phase, _) = api.process.control().phase();
+    Json(json!({ "jobs": [{ "id": api.job_id, "status": state(phase) }] }))
+}
+
+/// `GET /calve/checkpoints`: the history with what Flink's has no place for.
+pub(super) async fn history(State(api): State<Arc<Api>>) -> Json<Value> {
+    let json = api.process.control().read_history(|history| {
+        let counts = history.counts();
+        json!({
+            "pipeline": api.settings.pipeline.name,
+            "counts": {
+                "triggered": counts.triggered,
+                "completed": counts.completed,
+                "failed": counts.failed,
+                "restored": counts.restored,
+                "in-progress": history.in_progress(),
+            },
+            "restored": history.last_restored().map(|restored| json!({
+                "epoch": restored.epoch.0,
+                "at-ms": restored.at_ms,
+                "savepoint": restored.savepoint,
+            })),
+            "history": history.records().map(checkpoint).collect::<Vec<_>>(),
+        })
+    });
+    Json(json)
+}
+
+fn checkpoint(record: &Record) -> Value {
+    let (status, failure) = match &record.status {
+        Status::InProgress => ("in progress", None),
+        Status::Completed => ("completed", None),
+        Status::Failed(reason) => ("failed", Some(reason)),
+    };
+    json!({
+        "epoch": record.epoch.0,
+        "trigger": match record.trigger {
+            Trigger::Periodic => "periodic",
+            Trigger::Manual => "manual",
+            Trigger::Savepoint => "savepoint",
+        },
+        "status": status,
+        "failure": failure,
+        "triggered-at-ms": record.triggered_at_ms,
+        "duration-ms": record.took.map(|took| took.as_millis() as u64),
+        "records": record.proof.records,
+        "files": record.proof.files,
+        "bytes": record.proof.bytes,
+        "offsets": record.proof.offsets,
+        "snapshot-id": record.proof.snapshot_id,
+        "savepoint": record.savepoint,
+    })
+}
+
+/// `GET /metrics`: what Prometheus scrapes.
+pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
+    let mut text = String::new();
+    match encode(&mut text, &api.registry) {
+        Ok(()) => ([(CONTENT_TYPE, crate::observe::OPENMETRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
