@@ -21,6 +21,7 @@ mod manifests;
 mod outages;
 mod policies;
 mod processes;
+mod rest;
 mod restart;
 mod restarts;
 mod retention;

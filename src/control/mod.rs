@@ -15,6 +15,7 @@
 //! ever blocks: the dataflow takes a short lock once a checkpoint. It belongs to process 0 of a run, where coordinator
 //! and commit are; the others have one that nobody asks.
 
+mod graph;
 mod history;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 use crate::error::Result;
 use crate::time::Epoch;
 
+pub use graph::{Graph, Operator};
 pub use history::{Counts, History, Proof, Record, Restored, Status, Trigger, now_ms};
 
 /// What is asked for.
@@ -117,6 +119,7 @@ struct State {
     history: History,
     failures: Vec<Failure>,
     savepoints: Option<Arc<dyn Savepoints>>,
+    graph: Arc<Graph>,
 }
 
 #[derive(Debug)]
@@ -139,6 +142,7 @@ impl Default for Control {
                 history: History::default(),
                 failures: Vec::new(),
                 savepoints: None,
+                graph: Arc::default(),
             }),
         }
     }
@@ -178,6 +182,11 @@ impl Control {
     /// Reads the history of the checkpoints.
     pub fn read_history<T>(&self, read: impl FnOnce(&History) -> T) -> T {
         read(&self.state().history)
+    }
+
+    /// The dataflow; empty before it is built.
+    pub fn graph(&self) -> Arc<Graph> {
+        Arc::clone(&self.state().graph)
     }
 
     /// The last failures of the dataflow, oldest first.
@@ -264,6 +273,11 @@ impl Control {
     /// From now on savepoints can be written.
     pub fn write_savepoints_with(&self, savepoints: Arc<dyn Savepoints>) {
         self.state().savepoints = Some(savepoints);
+    }
+
+    /// The dataflow is built, and looks like this.
+    pub fn built(&self, graph: Graph) {
+        self.state().graph = Arc::new(graph);
     }
 
     /// The dataflow goes on from this epoch of the table's marker.

@@ -10,7 +10,7 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::job::{Dataflow, Job};
 use super::restarts::{Failure, History, Verdict, decide};
-use super::{peers, signals, start};
+use super::{graph, peers, signals, start};
 use crate::config::{Restart, Settings};
 use crate::control::Phase;
 use crate::error::{Error, Result};
@@ -305,9 +305,18 @@ fn work(
         let Some(shared) = preparation.on_worker(worker)? else {
             return Ok(());
         };
-        worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
-            Job::build(dataflow, &shared, scope)
-        })?;
+        let build = |worker: &mut Worker| {
+            worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
+                Job::build(dataflow, &shared, scope)
+            })
+        };
+        if worker.index() == 0 {
+            let (built, graph) = graph::drawn(worker, build);
+            built?;
+            process.control().built(graph);
+        } else {
+            build(worker)?;
+        }
         process.has_started();
         while worker.has_dataflows() && !process.has_failed() {
             worker.step_or_park(None);

@@ -18,7 +18,7 @@ pub struct Rest {
 }
 
 impl Running {
-    /// Its REST API, once it answers.
+    /// Its REST API, once the dataflow runs.
     #[track_caller]
     pub fn rest(&self) -> Rest {
         eventually("the REST API is there", || {
@@ -33,6 +33,9 @@ impl Running {
         };
         let jobs = rest.get("/jobs");
         rest.job = jobs["jobs"][0]["id"].as_str().expect("a job").to_owned();
+        eventually("the dataflow runs", || {
+            rest.get("/jobs")["jobs"][0]["status"] == "RUNNING"
+        });
         rest
     }
 }

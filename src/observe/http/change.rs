@@ -304,7 +304,7 @@ impl Api {
 }
 
 /// Flink's ids are 32 hex digits.
-fn is_id(text: &str, parameter: &str) -> Result<(), Refused> {
+pub(super) fn is_id(text: &str, parameter: &str) -> Result<(), Refused> {
     if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(());
     }

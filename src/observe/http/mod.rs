@@ -1,7 +1,7 @@
 //! The REST API of a running pipeline: looking at it, and telling it what to do.
 //!
 //! ```text
-//!   connection ─▶ listener ─▶ access ─────▶ routes ─┬─▶ jobs, checkpoints, …   what there is (Flink's paths and shapes)
+//!   connection ─▶ listener ─▶ access ─────▶ routes ─┬─▶ jobs, checkpoints, …   what there is (`flink`: its paths and shapes)
 //!                 bounded     who may do            ├─▶ operations             what was asked for, and what became of it
 //!                 in number   what, from            └─▶ metrics
 //!                 and time    where
@@ -17,9 +17,10 @@
 mod access;
 mod answer;
 mod change;
+mod flink;
 mod listener;
-mod look;
 mod operations;
+mod own;
 mod routes;
 
 use std::net::SocketAddr;
@@ -143,11 +144,16 @@ fn router(api: &Arc<Api>) -> Router {
         .with_state(Arc::clone(api))
 }
 
-/// The id under which a pipeline is known to Flink's clients: FNV-1a of its name, 128 bits.
+/// The id under which a pipeline is known to Flink's clients.
 pub fn job_id(pipeline: &str) -> String {
+    hash(pipeline)
+}
+
+/// Flink's ids are 32 hex digits: FNV-1a, 128 bits.
+fn hash(text: &str) -> String {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let hash = pipeline.bytes().fold(BASIS, |hash, byte| {
+    let hash = text.bytes().fold(BASIS, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(PRIME)
     });
     format!("{hash:032x}")

@@ -1,4 +1,4 @@
-//! What can be looked at and has no model in Flink, or none that would need one.
+//! What can be looked at and has no model in Flink.
 
 use std::sync::Arc;
 
@@ -11,25 +11,7 @@ use prometheus_client::encoding::text::encode;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::control::{Phase, Record, Status, Trigger};
-
-/// Flink's word for it.
-pub(super) fn state(phase: Phase) -> &'static str {
-    match phase {
-        Phase::Starting => "INITIALIZING",
-        Phase::Running => "RUNNING",
-        Phase::Restarting => "RESTARTING",
-        Phase::Finished => "FINISHED",
-        Phase::Cancelled => "CANCELED",
-        Phase::Failed => "FAILED",
-    }
-}
-
-/// `GET /jobs`
-pub(super) async fn jobs(State(api): State<Arc<Api>>) -> Json<Value> {
-    let (phase, _) = api.process.control().phase();
-    Json(json!({ "jobs": [{ "id": api.job_id, "status": state(phase) }] }))
-}
+use crate::control::{Record, Status, Trigger};
 
 /// `GET /calve/checkpoints`: the history with what Flink's has no place for.
 pub(super) async fn history(State(api): State<Arc<Api>>) -> Json<Value> {
