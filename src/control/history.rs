@@ -45,7 +45,7 @@ pub struct Proof {
     pub bytes: u64,
     /// Where the partitions stand after it.
     pub offsets: Offsets,
-    /// Its snapshot; none if there was nothing to commit.
+    /// The snapshot in which all of its rows are: an older one if there was nothing to commit. None if it has been expired.
     pub snapshot_id: Option<i64>,
 }
 

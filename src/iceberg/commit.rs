@@ -270,6 +270,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         process.metrics().epoch_committed.set(epoch.0 as i64);
                         let nothing = Proof {
                             offsets: next,
+                            snapshot_id: ready.snapshot_id(),
                             ..Proof::default()
                         };
                         process.control().durable(epoch, nothing, || {
