@@ -135,6 +135,12 @@ impl History {
         self.savepoint.as_ref()
     }
 
+    /// The newer of those two.
+    pub fn newest(&self) -> Option<&Record> {
+        let both = self.completed.iter().chain(&self.savepoint);
+        both.max_by_key(|record| record.closed)
+    }
+
     /// The newest that failed.
     pub fn last_failed(&self) -> Option<&Record> {
         self.failed.as_ref()

@@ -391,6 +391,8 @@ fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) 
     metrics.bytes_committed.inc_by(bytes);
     metrics.epoch_committed.set(epoch.0 as i64);
     metrics.checkpoint_duration_ms.set(took.as_millis() as i64);
+    metrics.checkpoint_seconds.observe(took);
+    metrics.commit_seconds.observe(made.duration);
     metrics.checkpoint_bytes.set(bytes as i64);
     metrics.checkpoint_records.set(rows as i64);
     tracing::info!(
