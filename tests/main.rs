@@ -13,6 +13,7 @@ mod demo;
 mod documentation;
 mod failed_checkpoints;
 mod fencing;
+mod flink_client;
 mod harness;
 mod ingest;
 mod inspection;

@@ -66,6 +66,16 @@ pub(super) enum Command {
     Checkpoints(CheckpointsArgs),
     /// The tables of the namespace: which pipelines write to them, and how their files grow
     Tables(TablesArgs),
+    /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
+    ///
+    /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
+    Savepoint(SavepointArgs),
+    /// Stop a running pipeline in order: no more records are read, a last checkpoint is made
+    Stop(StopArgs),
+    /// Stop a running pipeline at once, without a last checkpoint: nothing is lost, the next start reads it again
+    Cancel(RemoteArgs),
+    /// Make a running pipeline close the open checkpoint now, and wait until it is in the table
+    Checkpoint(RemoteArgs),
     /// Print a script that completes calve's commands in a shell
     Completions(CompletionsArgs),
     /// Print the manual page (calve man | man -l -)

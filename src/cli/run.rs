@@ -29,6 +29,7 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
         bounded: args.bounded,
         from: args.from.as_deref().map(location).transpose()?,
         screen,
+        from: args.from.as_deref().map(location).transpose()?,
         watch: Box::new(|_| {}),
     };
     let summary = runtime::run(dataflow, settings, options)?;

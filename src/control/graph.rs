@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Operators of timely's own that only pass things on: what they join is joined.
-const PLUMBING: [&str; 4] = ["Broadcast", "Concatenate", "Exchange", "Map"];
+const PLUMBING: [&str; 5] = ["Broadcast", "Concatenate", "Exchange", "FlatMap", "Map"];
 /// Where a circle is closed. Pictures have none: who follows them would not come back.
 const FEEDBACK: &str = "Feedback";
 /// Operators that every worker has and that work on one.

@@ -45,7 +45,7 @@ pub struct Proof {
     pub bytes: u64,
     /// Where the partitions stand after it.
     pub offsets: Offsets,
-    /// Its snapshot; none if there was nothing to commit.
+    /// The snapshot in which all of its rows are: an older one if there was nothing to commit. None if it has been expired.
     pub snapshot_id: Option<i64>,
 }
 
@@ -133,6 +133,12 @@ impl History {
     /// The newest savepoint that is durable.
     pub fn last_savepoint(&self) -> Option<&Record> {
         self.savepoint.as_ref()
+    }
+
+    /// The newer of those two.
+    pub fn newest(&self) -> Option<&Record> {
+        let both = self.completed.iter().chain(&self.savepoint);
+        both.max_by_key(|record| record.closed)
     }
 
     /// The newest that failed.

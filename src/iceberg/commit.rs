@@ -270,6 +270,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         process.metrics().epoch_committed.set(epoch.0 as i64);
                         let nothing = Proof {
                             offsets: next,
+                            snapshot_id: ready.snapshot_id(),
                             ..Proof::default()
                         };
                         process.control().durable(epoch, nothing, || {
@@ -390,6 +391,8 @@ fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) 
     metrics.bytes_committed.inc_by(bytes);
     metrics.epoch_committed.set(epoch.0 as i64);
     metrics.checkpoint_duration_ms.set(took.as_millis() as i64);
+    metrics.checkpoint_seconds.observe(took);
+    metrics.commit_seconds.observe(made.duration);
     metrics.checkpoint_bytes.set(bytes as i64);
     metrics.checkpoint_records.set(rows as i64);
     tracing::info!(

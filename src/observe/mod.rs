@@ -3,11 +3,13 @@
 //! Nothing here changes what the dataflow does, but that [`http`] passes on what is asked. All figures come from
 //! [`crate::metrics`] and [`crate::control`]; this room only renders them.
 
+mod figures;
 pub mod http;
 pub mod logging;
 mod progress;
 mod prometheus;
 
+pub(crate) use figures::registry;
 use prometheus::OPENMETRICS;
 
 pub use progress::Progress;

@@ -14,7 +14,7 @@ use super::{graph, peers, signals, start};
 use crate::config::{Restart, Settings};
 use crate::control::Phase;
 use crate::error::{Error, Result};
-use crate::observe::{Progress, http, serve_metrics};
+use crate::observe::{Progress, http, registry, serve_metrics};
 use crate::process::Process;
 use crate::time::Epoch;
 
@@ -98,7 +98,8 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
     let process = Arc::new(Process::new(runtime.handle().clone()));
     if let Some(port) = settings.metrics.prometheus_port {
-        runtime.block_on(serve_metrics(process.metrics(), port))?;
+        let registry = registry(&process, &settings.pipeline.name, settings.parallelism);
+        runtime.block_on(serve_metrics(registry, port))?;
     }
     // Coordinator and commit are in process 0.
     let api = match cluster.process {

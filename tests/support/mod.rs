@@ -39,7 +39,7 @@ pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
 pub use proxy::{Action, Proxy, Request, switchable};
 pub use random::Random;
-pub use services::Services;
+pub use services::{Services, flink_jars};
 pub use verify::{Table, run_script};
 
 /// A name that no other test has.

@@ -148,8 +148,7 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "state.savepoints.dir",
             "savepoints.state.backend.fs.dir",
         ],
-    )
-    .differs("a savepoint of calve's: Flink's own can't be read, see `calve migrate flink`"),
+    ),
     Rule::unused(
         "the main job keeps its offsets in the table and no other state",
         &[
@@ -306,12 +305,12 @@ pub(in crate::config) static RULES: &[Rule] = &[
         "Prometheus reads calve's metrics itself, under their own names: there is no other reporter",
         &["metrics.*", "scope.*", "events.*", "traces.*"],
     ),
-    Rule::alias("rest.port", &["rest.port", "rest.bind-port"])
-        .differs("the first free port of a range; the commands look for the pipeline there"),
+    Rule::alias("rest.port", &["rest.port", "jobmanager.web.port"]),
+    Rule::alias("rest.port", &["rest.bind-port"]).differs("wins over `rest.port`, as in Flink"),
     Rule::alias("rest.bind-address", &["rest.bind-address"])
-        .differs("beyond the loopback address calls that change something need `rest.token`"),
+        .differs("on another address than loopback changes need `rest.token`"),
     Rule::unused(
-        "the HTTP server has no more to set up",
+        "the REST API has a port, an address and a token, and nothing else to set up",
         &[
             "rest.*",
             "web.*",

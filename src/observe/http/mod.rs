@@ -33,6 +33,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::config::Settings;
+use crate::observe::registry;
 use crate::process::Process;
 use access::Access;
 use listener::Bounded;
@@ -91,8 +92,7 @@ pub async fn serve(settings: &Settings, process: &Arc<Process>) -> Option<Server
             return None;
         }
     };
-    let mut registry = Registry::default();
-    process.metrics().register(&mut registry);
+    let registry = registry(process, &settings.pipeline.name, settings.parallelism);
     let api = Arc::new(Api {
         process: Arc::clone(process),
         settings: settings.clone(),

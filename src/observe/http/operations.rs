@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::time::Epoch;
 
@@ -158,5 +158,82 @@ impl Operations {
     fn known(&self) -> MutexGuard<'_, VecDeque<Operation>> {
         // Every statement under this lock leaves the list valid.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOP: Kind = Kind::Savepoint { stop: true };
+    const SAVEPOINT: Kind = Kind::Savepoint { stop: false };
+
+    fn done(epoch: u64) -> Result<Done, String> {
+        Ok(Done {
+            epoch: Epoch(epoch),
+            location: None,
+        })
+    }
+
+    #[test]
+    fn the_same_id_again_begins_nothing() {
+        let operations = Operations::default();
+        assert_eq!(operations.begin("a", Kind::Checkpoint), Ok(true));
+        assert_eq!(operations.begin("a", Kind::Checkpoint), Ok(false));
+        operations.end("a", done(1));
+        assert_eq!(operations.begin("a", STOP), Ok(false));
+    }
+
+    #[test]
+    fn an_outcome_is_found_where_it_was_asked_for_and_nowhere_else() {
+        let operations = Operations::default();
+        operations.begin("a", STOP).unwrap();
+        assert_eq!(operations.look("a", SAVEPOINT), Some(None), "under way");
+        operations.end("a", done(7));
+        assert_eq!(operations.look("a", SAVEPOINT), Some(Some(done(7))));
+        assert_eq!(operations.look("a", Kind::Checkpoint), None);
+        assert_eq!(operations.look("b", SAVEPOINT), None);
+    }
+
+    #[test]
+    fn what_is_remembered_and_what_is_under_way_is_bounded() {
+        let operations = Operations::default();
+        for index in 0..2 * REMEMBERED {
+            let id = index.to_string();
+            operations.begin(&id, Kind::Drain).unwrap();
+            operations.end(&id, done(1));
+        }
+        assert_eq!(operations.known().len(), REMEMBERED);
+        for index in 0..UNDER_WAY_MAX {
+            let id = format!("open {index}");
+            assert_eq!(operations.begin(&id, Kind::Drain), Ok(true));
+        }
+        assert!(operations.begin("one more", Kind::Drain).is_err());
+        assert_eq!(operations.known().len(), REMEMBERED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_until_a_stop_is_told_but_not_for_ever() {
+        let operations = std::sync::Arc::new(Operations::default());
+        operations.begin("a", STOP).unwrap();
+        let ending = std::sync::Arc::clone(&operations);
+        let end = tokio::spawn(async move { ending.settle().await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        operations.end("a", Err("no room on the disk".to_owned()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!end.is_finished(), "nobody has been told");
+        operations.look("a", STOP);
+        let missing = end.await.unwrap();
+        assert_eq!(missing.as_deref(), Some("no room on the disk"));
+        // Nobody ever asks again.
+        operations.begin("b", STOP).unwrap();
+        operations.end("b", done(1));
+        let begin = tokio::time::Instant::now();
+        operations.settle().await;
+        let waited = begin.elapsed();
+        assert!(
+            waited >= TELL_PATIENCE && waited < END_PATIENCE,
+            "{waited:?}"
+        );
     }
 }

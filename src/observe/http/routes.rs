@@ -50,5 +50,7 @@ pub(super) fn all() -> Router<Arc<Api>> {
         .route("/overview", get(cluster::overview))
         .route("/taskmanagers", get(cluster::task_managers))
         .route("/calve/checkpoints", get(own::history))
+        .route("/healthz", get(own::health))
+        .route("/readyz", get(own::readiness))
         .route("/metrics", get(own::metrics))
 }

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::Api;
 use super::super::answer::Refused;
-use super::Job;
-use crate::control::{Phase, Record};
+use crate::observe::figures;
 
 #[derive(Debug, Default, Deserialize)]
 pub(in super::super) struct Wanted {
@@ -47,65 +46,15 @@ fn answer(metrics: &[(&str, String)], wanted: &Wanted) -> Json<Value> {
     Json(metrics.collect())
 }
 
-/// All that Flink has of a job. Values are text, −1 where there is none yet.
+/// All that Flink has of a job. Values are text.
 fn job_metrics(api: &Api) -> Vec<(&'static str, String)> {
-    let job = Job::now(api);
-    let in_phase = |phase: Phase| {
-        if job.phase == phase {
-            job.now - job.changed()
-        } else {
-            0
-        }
-    };
+    let numbers = figures::of_job(&api.process);
+    let mut metrics: Vec<_> = numbers
+        .map(|(name, number)| (name, number.to_string()))
+        .into();
     let control = api.process.control();
-    let (counts, in_progress, last, restored) = control.read_history(|history| {
-        let newest = [history.last_completed(), history.last_savepoint()];
-        let newest = newest.into_iter().flatten();
-        (
-            history.counts(),
-            history.in_progress(),
-            newest.max_by_key(|record| record.triggered_at_ms).cloned(),
-            history.last_restored().map(|restored| restored.at_ms),
-        )
-    });
-    let of_last = |value: &dyn Fn(&Record) -> i64| last.as_ref().map_or(-1, value);
-    let took = |record: &Record| record.took.map_or(0, |took| took.as_millis() as i64);
-    let size = of_last(&|record| record.proof.bytes as i64);
-    let snapshot = last.as_ref().and_then(|record| record.proof.snapshot_id);
-    let numbers = [
-        ("lastCheckpointSize", size),
-        ("lastCheckpointFullSize", size),
-        ("lastCheckpointDuration", of_last(&took)),
-        (
-            "lastCheckpointCompletedTimestamp",
-            of_last(&|r| r.triggered_at_ms + took(r)),
-        ),
-        ("lastCompletedCheckpointId", of_last(&|r| r.epoch.0 as i64)),
-        ("lastCheckpointProcessedData", of_last(&|_| 0)),
-        ("lastCheckpointPersistedData", of_last(&|_| 0)),
-        ("lastCheckpointRestoreTimestamp", restored.unwrap_or(-1)),
-        ("totalNumberOfCheckpoints", counts.triggered as i64),
-        ("numberOfInProgressCheckpoints", in_progress as i64),
-        ("numberOfCompletedCheckpoints", counts.completed as i64),
-        ("numberOfFailedCheckpoints", counts.failed as i64),
-        ("numRestarts", api.process.metrics().restarts.get() as i64),
-        ("numRescales", 0),
-        ("uptime", in_phase(Phase::Running)),
-        ("downtime", in_phase(Phase::Restarting)),
-        ("runningTime", in_phase(Phase::Running)),
-        ("restartingTime", in_phase(Phase::Restarting)),
-        ("initializingTime", in_phase(Phase::Starting)),
-        ("createdTime", 0),
-        ("deployingTime", 0),
-        ("failingTime", 0),
-        ("cancellingTime", 0),
-    ];
-    let numbers = numbers.map(|(name, number)| (name, number.to_string()));
-    let path = match snapshot {
-        Some(snapshot) => format!("iceberg:{snapshot}"),
-        None => "n/a".to_owned(),
-    };
-    let mut metrics = Vec::from(numbers);
+    let snapshot = control.read_history(|history| history.newest()?.proof.snapshot_id);
+    let path = snapshot.map_or("n/a".to_owned(), |snapshot| format!("iceberg:{snapshot}"));
     metrics.push(("lastCheckpointExternalPath", path));
     metrics
 }
