@@ -43,16 +43,6 @@ pub(super) enum Command {
     /// nothing is written. Needs the settings of catalog and table, and pipeline.name. Exit code: 0 if the record is in
     /// the table once, or rightly not at all; 6 if it is there more than once, or was committed and is gone.
     Explain(ExplainArgs),
-    /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
-    ///
-    /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
-    Savepoint(SavepointArgs),
-    /// Stop a running pipeline in order: no more records are read, a last checkpoint is made
-    Stop(StopArgs),
-    /// Stop a running pipeline at once, without a last checkpoint: nothing is lost, the next start reads it again
-    Cancel(RemoteArgs),
-    /// Make a running pipeline close the open checkpoint now, and wait until it is in the table
-    Checkpoint(RemoteArgs),
     /// Check that the pipeline is set up for exactly once, each claim by evidence
     ///
     /// Five checks: checkpoints, the Kafka source, the Iceberg sink, the table's own proof, and how they fit together.

@@ -27,7 +27,6 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
     let options = RunOptions {
         cluster: cluster(&args.workers)?,
         bounded: args.bounded,
-        from: args.from.as_deref().map(location).transpose()?,
         screen,
         from: args.from.as_deref().map(location).transpose()?,
         watch: Box::new(|_| {}),

@@ -17,9 +17,6 @@ use crate::error::{Error, Result};
 /// The format.
 pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The format.
-pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 /// Serves the figures on 127.0.0.1 until the runtime ends. Port 0 takes a free one.
 ///
 /// Returns the address. Fails before any work begins if the port is taken.
