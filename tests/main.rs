@@ -18,6 +18,7 @@ mod ingest;
 mod inspection;
 mod kafka;
 mod manifests;
+mod migrate;
 mod outages;
 mod policies;
 mod processes;
