@@ -19,6 +19,7 @@ mod ingest;
 mod inspection;
 mod kafka;
 mod manifests;
+mod migrate;
 mod outages;
 mod policies;
 mod processes;

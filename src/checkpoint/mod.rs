@@ -10,6 +10,7 @@ pub mod coordinator;
 pub mod decisions;
 pub(crate) mod history;
 pub mod marker;
+pub mod migration;
 pub mod pace;
 pub mod positions;
 pub mod rollback;

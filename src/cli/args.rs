@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Layers;
 use crate::error::Result;
@@ -43,6 +43,8 @@ pub(super) enum Command {
     /// nothing is written. Needs the settings of catalog and table, and pipeline.name. Exit code: 0 if the record is in
     /// the table once, or rightly not at all; 6 if it is there more than once, or was committed and is gone.
     Explain(ExplainArgs),
+    /// Take a table over from another engine, at the offsets that it left
+    Migrate(MigrateArgs),
     /// Check that the pipeline is set up for exactly once, each claim by evidence
     ///
     /// Five checks: checkpoints, the Kafka source, the Iceberg sink, the table's own proof, and how they fit together.
@@ -330,4 +332,58 @@ pub(super) struct StopArgs {
     pub(super) path: Option<String>,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
+}
+
+#[derive(Args)]
+pub(super) struct MigrateArgs {
+    #[command(subcommand)]
+    pub(super) from: MigrateFrom,
+}
+
+#[derive(Subcommand)]
+pub(super) enum MigrateFrom {
+    /// From a Flink job that is stopped
+    ///
+    /// Writes the first marker of the pipeline into the existing table, as an empty snapshot, so that `calve run`
+    /// resumes exactly at these offsets. Refuses if the pipeline has begun already, if a partition is missing, and if
+    /// an offset lies outside of its partition. Exit code: 0 if it is written, or could be (--dry-run).
+    Flink(FlinkArgs),
+}
+
+#[derive(Args)]
+pub(super) struct FlinkArgs {
+    /// A file with the offsets: topic,partition,offset a line, where the offset is that of the next record to read
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "from_group",
+        conflicts_with = "from_group"
+    )]
+    pub(super) offsets: Option<PathBuf>,
+    /// The consumer group whose committed offsets are taken
+    #[arg(long, value_name = "NAME")]
+    pub(super) from_group: Option<String>,
+    /// Where partitions begin for which no offset is given (by default they are an error)
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub(super) missing: Option<Missing>,
+    /// The Flink checkpoint that the offsets are of: an error unless the table holds exactly that one
+    #[arg(long, value_name = "ID")]
+    pub(super) flink_checkpoint: Option<i64>,
+    /// Look at everything and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+/// `--missing`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Missing {
+    /// At the oldest record that is still there
+    Earliest,
+    /// At what comes from now on
+    Latest,
 }

@@ -8,6 +8,7 @@ mod explain;
 mod generate;
 mod infer;
 mod manual;
+mod migrate;
 mod remote;
 mod run;
 mod settings;
@@ -47,6 +48,7 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Checkpoints(args) => checkpoints::run(&args.command),
         Command::Tables(args) => tables::run(&args.look),

@@ -123,7 +123,8 @@ fn explained(explanation: &Explanation, style: &Style) -> String {
         (Some(value), Some(layer)) => {
             format!("{bold}{key} = {value}{end}  {faint}({layer}){end}\n")
         }
-        _ => format!("{bold}{key}{end}  {faint}(not set){end}\n"),
+        _ if explanation.is_setting => format!("{bold}{key}{end}  {faint}(not set){end}\n"),
+        _ => format!("{bold}{key}{end}  {faint}(a setting of Flink's, none of calve's){end}\n"),
     };
     text.push('\n');
     for line in &explanation.meaning {

@@ -16,6 +16,8 @@ use super::settings::Settings;
 pub struct Explanation {
     /// Its key; of what only Flink has, Flink's.
     pub key: String,
+    /// False of what only Flink has.
+    pub is_setting: bool,
     /// What it is, line by line.
     pub meaning: Vec<String>,
     /// What a value can be; nothing if there is no such setting here.
@@ -77,6 +79,7 @@ pub fn explain(name: &str, layers: &Layers) -> Result<Explanation> {
 fn blank(key: String, faults: Result<()>) -> Explanation {
     Explanation {
         key,
+        is_setting: true,
         meaning: Vec::new(),
         expects: None,
         default: None,
@@ -158,8 +161,8 @@ impl Explanation {
             }
             Fate::Alias(alias) => (format!("It is {}.", alias.of), None),
         };
-        self.flink = vec![self.key.clone()];
-        self.meaning = vec!["A setting of Flink's, none of calve's.".to_owned(), meaning];
+        self.is_setting = false;
+        self.meaning = vec![meaning];
         self.expects = expects;
     }
 }

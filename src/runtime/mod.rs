@@ -16,6 +16,7 @@
 mod graph;
 mod job;
 mod launch;
+mod migrate;
 mod peers;
 mod restarts;
 mod share;
@@ -25,3 +26,4 @@ pub(crate) mod table;
 
 pub use job::{Dataflow, Job};
 pub use launch::{Cluster, RunOptions, Summary, run};
+pub use migrate::{Left, Takeover};

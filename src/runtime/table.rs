@@ -29,6 +29,17 @@ pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
     Ok(OpenTable { catalog, table })
 }
 
+/// Opens the catalog and loads the main table, which has to be there.
+pub(crate) async fn open_existing(settings: &Settings) -> Result<OpenTable> {
+    let catalog = open_catalog(&catalog_options(settings, false)).await?;
+    let options = TableOptions {
+        create: false,
+        ..table_options(settings)?
+    };
+    let table = load_or_create(&*catalog, &ident(settings)?, &options).await?;
+    Ok(OpenTable { catalog, table })
+}
+
 /// Loads the main table for reading: nothing is created.
 pub(crate) async fn load(settings: &Settings) -> Result<Table> {
     settings.require_table()?;
