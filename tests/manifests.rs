@@ -78,7 +78,7 @@ fn few_manifests_and_every_file_where_it_belongs(catalog: Catalog, warehouse: Wa
 
     // Snapshots expire, and with them most of those whose commits the audit asks about.
     let running = merging()
-        .env("CALVE_SNAPSHOTS_MAX_AGE", "1ms")
+        .env("CALVE_SNAPSHOTS_MAX_AGE", "1s")
         .env("CALVE_SNAPSHOTS_MIN_TO_KEEP", "3")
         .start();
     produced = produced.and(&commits(&running, &topic, 12));
