@@ -16,7 +16,7 @@ pub(super) fn run(look: &LookArgs) -> Result<()> {
     settings.require_catalog()?;
     let namespace = configured::namespace(&settings)?;
     let tables = runtime.block_on(async {
-        let catalog = configured::open_existing(&settings).await?;
+        let catalog = configured::existing_catalog(&settings).await?;
         let now_ms = Utc::now().timestamp_millis();
         inspect::tables(&*catalog, &namespace, now_ms).await
     })?;

@@ -31,7 +31,7 @@ pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
 
 /// Opens the catalog and loads the main table, which has to be there.
 pub(crate) async fn open_existing(settings: &Settings) -> Result<OpenTable> {
-    let catalog = open_catalog(&catalog_options(settings, false)).await?;
+    let catalog = existing_catalog(settings).await?;
     let options = TableOptions {
         create: false,
         ..table_options(settings)?
@@ -43,12 +43,12 @@ pub(crate) async fn open_existing(settings: &Settings) -> Result<OpenTable> {
 /// Loads the main table for reading: nothing is created.
 pub(crate) async fn load(settings: &Settings) -> Result<Table> {
     settings.require_table()?;
-    let catalog = open_existing(settings).await?;
+    let catalog = existing_catalog(settings).await?;
     load_existing(&*catalog, &ident(settings)?).await
 }
 
 /// Opens the catalog for reading: nothing is created.
-pub(crate) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Catalog>> {
+pub(crate) async fn existing_catalog(settings: &Settings) -> Result<Arc<dyn Catalog>> {
     open_catalog(&catalog_options(settings, false)).await
 }
 

@@ -40,7 +40,7 @@ pub async fn observe(settings: &Settings, options: &Options) -> Result<Facts> {
     settings.require_ingest()?;
     let ident = configured::ident(settings)?;
     let began = Instant::now();
-    let catalog = configured::open_existing(settings).await;
+    let catalog = configured::existing_catalog(settings).await;
     let took = began.elapsed();
     let table = match &catalog {
         Ok(catalog) => room::load(&**catalog, &ident).await.into(),
