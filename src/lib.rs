@@ -19,8 +19,8 @@
 //!
 //! Bottom up; nothing imports upward. [`error`], [`time`], [`offsets`], [`messages`], [`rows`],
 //! [`alarm`], [`budget`], [`metrics`], [`control`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
-//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`operators`], [`audit`] and [`inspect`];
-//! then [`observe`] and [`runtime`]; then [`verify`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
+//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`state`]; then [`operators`], [`audit`]
+//! and [`inspect`]; then [`observe`] and [`runtime`]; then [`verify`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -46,6 +46,7 @@ pub mod prelude;
 pub mod process;
 pub mod rows;
 pub mod runtime;
+pub mod state;
 pub mod time;
 pub mod verify;
 

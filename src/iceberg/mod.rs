@@ -65,6 +65,7 @@ pub(crate) use failure::external;
 pub use flink::{FlinkCommit, flink_commits};
 pub use landing::CommitFailure;
 pub use lineage::{Link, chain, observe, of_main};
+pub(crate) use listing::s3_operator;
 pub use probe::{Answer, Probe, StaleCommit, probe};
 pub use retention::Retention;
 pub use savepoints::{SavepointStore, read_savepoint};
