@@ -24,4 +24,5 @@ mod retention;
 mod retries;
 mod security;
 mod settings;
+mod state;
 mod values;
