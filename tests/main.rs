@@ -30,5 +30,6 @@ mod retention;
 mod retries;
 mod security;
 mod settings;
+mod state;
 mod values;
 mod verification;

@@ -6,10 +6,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::{Secret, Uri};
-use super::settings::{CatalogKind, CheckpointMode, RestartStrategy, StateBackend};
+use super::settings::{
+    CatalogKind, CheckpointMode, CheckpointRetention, RestartStrategy, StateBackend,
+};
 
 /// A value, or what was expected.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -360,6 +363,17 @@ pub(super) fn location(value: &str) -> Parsed<String> {
     }
 }
 
+/// A folder on the local disk.
+pub(super) fn local_folder(value: &str) -> Parsed<PathBuf> {
+    let value = value.trim();
+    let path = value.strip_prefix("file://").unwrap_or(value);
+    if path.starts_with('/') && !path.chars().any(char::is_control) {
+        Ok(PathBuf::from(path))
+    } else {
+        Err("an absolute path or file:///absolute/path: one folder on the local disk".into())
+    }
+}
+
 /// A location, or a name (which only a REST catalog can look up; that is checked later).
 pub(super) fn warehouse(value: &str) -> Parsed<String> {
     let value = value.trim();
@@ -393,6 +407,21 @@ pub(super) fn max_concurrent(value: &str) -> Parsed<usize> {
     whole(value, "checkpoints", 1..=1).map_err(|one| {
         format!("{one}: table commits form a chain, so a second checkpoint could only wait for the first")
     })
+}
+
+/// Flink's words for what becomes of checkpoints, in its spelling or in kebab-case.
+pub(super) fn checkpoint_retention(value: &str) -> Parsed<CheckpointRetention> {
+    use CheckpointRetention::{DeleteOnCancellation, RetainOnCancellation};
+    match &*value.trim().to_ascii_lowercase().replace('-', "_") {
+        "retain_on_cancellation" => Ok(RetainOnCancellation),
+        "delete_on_cancellation" => Ok(DeleteOnCancellation),
+        "no_externalized_checkpoints" => Err(
+            "RETAIN_ON_CANCELLATION or DELETE_ON_CANCELLATION: a table commit names its state \
+             snapshot, so that one is always kept outside of the process"
+                .into(),
+        ),
+        _ => Err("RETAIN_ON_CANCELLATION or DELETE_ON_CANCELLATION".into()),
+    }
 }
 
 /// Flink's names for state backends: a word, or the class of a factory.

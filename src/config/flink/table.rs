@@ -130,7 +130,7 @@ pub(in crate::config) static RULES: &[Rule] = &[
         ],
     ),
     // ---- State ----
-    Rule::alias("state.backend", &["state.backend.type", "state.backend"])
+    Rule::alias("state.backend.type", &["state.backend.type", "state.backend"])
         .differs("only for dataflows that keep state; the main job keeps none"),
     Rule::alias(
         "state.checkpoints.dir",
@@ -149,16 +149,28 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "savepoints.state.backend.fs.dir",
         ],
     ),
+    Rule::alias(
+        "state.backend.incremental",
+        &["execution.checkpointing.incremental", "state.backend.incremental"],
+    )
+    .differs("unset: true here, false in Flink"),
+    Rule::alias(
+        "state.checkpoints.num-retained",
+        &["execution.checkpointing.num-retained", "state.checkpoints.num-retained"],
+    )
+    .differs("unset: 3 here, 1 in Flink; the snapshots of state that the table's last commits name"),
+    Rule::alias(
+        "state.backend.rocksdb.memory",
+        &["state.backend.rocksdb.memory.fixed-per-tm"],
+    )
+    .differs("for all workers of a process together"),
+    Rule::alias("state.local-dir", &["state.backend.rocksdb.localdir"])
+        .differs("one folder; what is in it is lost with the process, as in Flink"),
+    Rule::alias("max-parallelism", &["pipeline.max-parallelism"])
+        .differs("unset: 128; fixed once there is state"),
     Rule::unused(
-        "the main job keeps its offsets in the table and no other state",
-        &[
-            "execution.checkpointing.incremental",
-            "state.backend.incremental",
-            "execution.checkpointing.num-retained",
-            "state.checkpoints.num-retained",
-            "pipeline.max-parallelism",
-            "table.exec.state.ttl",
-        ],
+        "state expires by the settings of the dataflow that keeps it",
+        &["table.exec.state.ttl"],
     ),
     Rule::unused(
         "it tunes a state backend of Flink's",
