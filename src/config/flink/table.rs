@@ -76,14 +76,14 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "execution.checkpointing.recover-without-channel-state.checkpoint-id",
         ],
     ),
-    Rule::unused(
-        "a checkpoint is a commit of the table and stays in it, whatever ends the process: `RETAIN_ON_CANCELLATION`, \
-         always",
+    Rule::alias(
+        "checkpoint.externalized-checkpoint-retention",
         &[
             "execution.checkpointing.externalized-checkpoint-retention",
             "execution.checkpointing.externalized-checkpoint-retention-policy",
         ],
-    ),
+    )
+    .differs("the snapshots of state; the table's commits stay whatever it says"),
     Rule::unused(
         "a bounded run always ends with a last checkpoint",
         &[
