@@ -5,6 +5,7 @@
 
 mod figures;
 pub mod http;
+pub mod graph;
 pub mod logging;
 mod progress;
 mod prometheus;
