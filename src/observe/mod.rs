@@ -9,6 +9,7 @@ pub mod graph;
 pub mod logging;
 mod progress;
 mod prometheus;
+mod recent;
 
 pub(crate) use figures::registry;
 use prometheus::OPENMETRICS;
