@@ -6,6 +6,7 @@
 mod figures;
 pub mod http;
 pub mod graph;
+pub mod http;
 pub mod logging;
 mod progress;
 mod prometheus;
