@@ -100,7 +100,7 @@ impl Browser {
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
         let found = self.run(&format!(
-            "return document.querySelector({})?.innerText ?? ''",
+            "const e = document.querySelector({}); return e?.innerText ?? e?.textContent ?? ''",
             json!(selector)
         ));
         found.as_str().expect("text").to_owned()
