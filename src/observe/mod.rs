@@ -5,9 +5,12 @@
 
 mod figures;
 pub mod http;
+pub mod graph;
+pub mod http;
 pub mod logging;
 mod progress;
 mod prometheus;
+mod recent;
 
 pub(crate) use figures::registry;
 use prometheus::OPENMETRICS;
