@@ -173,7 +173,7 @@ impl StateBackend for RocksBackend {
 
     fn write(&mut self, changes: Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
-        for (key, value) in changes.into_iter() {
+        for (key, value) in changes {
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
