@@ -105,7 +105,7 @@ impl Bench {
         let (id, part) = self.runtime.block_on(async {
             let part = self.snapshots.upload(Generation(1), &local).await?;
             let id = self.snapshots.complete(head, vec![part.clone()]).await?;
-            calve::Result::Ok((id, part))
+            Ok::<_, calve::Error>((id, part))
         })?;
         Ok((id, part, stall))
     }
