@@ -352,13 +352,11 @@ pub struct State {
     pub checkpoints_retained: usize,
 }
 
-/// `checkpoint.externalized-checkpoint-retention`
+/// `checkpoint.externalized-checkpoint-retention`: there is only one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointRetention {
-    /// They stay, to be started from again.
+    /// Snapshots stay, to be started from again.
     RetainOnCancellation,
-    /// They go with the pipeline.
-    DeleteOnCancellation,
 }
 
 /// `state.backend.type`

@@ -409,18 +409,17 @@ pub(super) fn max_concurrent(value: &str) -> Parsed<usize> {
     })
 }
 
-/// Flink's words for what becomes of checkpoints, in its spelling or in kebab-case.
+/// `RETAIN_ON_CANCELLATION` as Flink spells it, or in kebab-case.
 pub(super) fn checkpoint_retention(value: &str) -> Parsed<CheckpointRetention> {
-    use CheckpointRetention::{DeleteOnCancellation, RetainOnCancellation};
     match &*value.trim().to_ascii_lowercase().replace('-', "_") {
-        "retain_on_cancellation" => Ok(RetainOnCancellation),
-        "delete_on_cancellation" => Ok(DeleteOnCancellation),
-        "no_externalized_checkpoints" => Err(
-            "RETAIN_ON_CANCELLATION or DELETE_ON_CANCELLATION: a table commit names its state \
-             snapshot, so that one is always kept outside of the process"
+        "retain_on_cancellation" => Ok(CheckpointRetention::RetainOnCancellation),
+        "delete_on_cancellation" | "no_externalized_checkpoints" => Err(
+            "RETAIN_ON_CANCELLATION: the table names the snapshot that belongs to its rows, and could \
+             not be gone on with if that were deleted; whoever is done with a pipeline deletes its \
+             folder in state.checkpoints.dir"
                 .into(),
         ),
-        _ => Err("RETAIN_ON_CANCELLATION or DELETE_ON_CANCELLATION".into()),
+        _ => Err("RETAIN_ON_CANCELLATION".into()),
     }
 }
 

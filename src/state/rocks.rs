@@ -35,7 +35,9 @@ pub(super) struct Rocks {
 }
 
 /// Bytes of one write buffer: the most that a snapshot has to flush.
-const WRITE_BUFFER_BYTES: usize = 8 << 20;
+const WRITE_BUFFER_BYTES: usize = 4 << 20;
+/// Merged files go to the disk bit by bit: a snapshot's sync must not wait for all of one.
+const BYTES_PER_SYNC: u64 = 1 << 20;
 /// Bytes of one data block. A hit reads one of them; a miss is answered by the filter.
 const BLOCK_BYTES: usize = 8 << 10;
 /// One look-up in a hundred for an absent key reads a block in vain.
@@ -47,7 +49,10 @@ const CACHE_SHARD_BITS: i32 = 3;
 /// The record of all files begins anew at this size; every snapshot uploads it.
 const RECORD_BYTES_MAX: usize = 256 << 10;
 /// Sorted runs before some are merged.
-const RUNS_BEFORE_COMPACTION: i32 = 8;
+const RUNS_BEFORE_COMPACTION: i32 = 12;
+/// Sorted runs at which writes slow down, and at which they wait: merging has fallen far behind.
+const RUNS_SLOW: i32 = 48;
+const RUNS_STOP: i32 = 64;
 
 impl Rocks {
     pub(super) fn new(memory_bytes: u64) -> Self {
@@ -85,6 +90,9 @@ impl Rocks {
         options.set_compaction_style(DBCompactionStyle::Universal);
         options.set_universal_compaction_options(&universal);
         options.set_level_zero_file_num_compaction_trigger(RUNS_BEFORE_COMPACTION);
+        options.set_level_zero_slowdown_writes_trigger(RUNS_SLOW);
+        options.set_level_zero_stop_writes_trigger(RUNS_STOP);
+        options.set_bytes_per_sync(BYTES_PER_SYNC);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_manager(&self.buffers);
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
@@ -173,7 +181,7 @@ impl StateBackend for RocksBackend {
 
     fn write(&mut self, changes: Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
-        for (key, value) in changes.into_iter() {
+        for (key, value) in changes {
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
