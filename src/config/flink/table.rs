@@ -486,8 +486,8 @@ pub(in crate::config) static RULES: &[Rule] = &[
     // ---- Security ----
     Rule::only(
         &["false"],
-        "calve serves no TLS itself: its ports are on the loopback address, to be put behind a proxy, and the processes \
-         of a run with `-n` talk in the clear",
+        "calve serves no TLS itself: its ports are for the loopback address or for a proxy before them, and the \
+         processes of a run with `-n` talk in the clear",
         &[
             "security.ssl.rest.enabled",
             "security.ssl.rest.authentication-enabled",
