@@ -76,14 +76,11 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "execution.checkpointing.recover-without-channel-state.checkpoint-id",
         ],
     ),
-    Rule::unused(
-        "a checkpoint is a commit of the table and stays in it, whatever ends the process: `RETAIN_ON_CANCELLATION`, \
-         always",
-        &[
-            "execution.checkpointing.externalized-checkpoint-retention",
-            "execution.checkpointing.externalized-checkpoint-retention-policy",
-        ],
-    ),
+    Rule::alias(
+        "checkpoint.externalized-checkpoint-retention",
+        &["execution.checkpointing.externalized-checkpoint-retention"],
+    )
+    .differs("of state only: what is in the table stays in it, whatever ends the process"),
     Rule::unused(
         "a bounded run always ends with a last checkpoint",
         &[
