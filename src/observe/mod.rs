@@ -4,8 +4,8 @@
 //! [`crate::metrics`] and [`crate::control`]; this room only renders them.
 
 mod figures;
-pub mod http;
 pub mod graph;
+pub mod http;
 pub mod http;
 pub mod logging;
 mod progress;

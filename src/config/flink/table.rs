@@ -78,12 +78,9 @@ pub(in crate::config) static RULES: &[Rule] = &[
     ),
     Rule::alias(
         "checkpoint.externalized-checkpoint-retention",
-        &[
-            "execution.checkpointing.externalized-checkpoint-retention",
-            "execution.checkpointing.externalized-checkpoint-retention-policy",
-        ],
+        &["execution.checkpointing.externalized-checkpoint-retention"],
     )
-    .differs("the snapshots of state; the table's commits stay whatever it says"),
+    .differs("of state only: what is in the table stays in it, whatever ends the process"),
     Rule::unused(
         "a bounded run always ends with a last checkpoint",
         &[
@@ -486,8 +483,8 @@ pub(in crate::config) static RULES: &[Rule] = &[
     // ---- Security ----
     Rule::only(
         &["false"],
-        "calve serves no TLS itself: its ports are on the loopback address, to be put behind a proxy, and the processes \
-         of a run with `-n` talk in the clear",
+        "calve serves no TLS itself: its ports are for the loopback address or for a proxy before them, and the \
+         processes of a run with `-n` talk in the clear",
         &[
             "security.ssl.rest.enabled",
             "security.ssl.rest.authentication-enabled",
