@@ -461,7 +461,6 @@ fn claim_marker(
         marker.gaps = carried.gaps;
         marker.topic_ids = carried.topic_ids;
         marker.cluster_id = carried.cluster_id;
-        marker.state_snapshot = carried.state_snapshot;
         known = carried.known;
     }
     for topic in &beginning.recreated {
@@ -479,6 +478,7 @@ fn claim_marker(
         marker.gaps.insert(topic, partition, (from, to));
     }
     marker.topic_ids.extend(beginning.topic_ids);
+    marker.state_snapshot = beginning.state;
     if let Some(cluster_id) = cluster_id {
         marker.cluster_id = Some(cluster_id.to_owned());
     }

@@ -5,6 +5,8 @@
 
 mod batch;
 mod decode;
+mod exchange;
 
 pub use batch::{Batch, Batching, MessageBatch};
 pub use decode::{Decode, Rejected};
+pub use exchange::Exchange;
