@@ -19,7 +19,7 @@
 //!
 //! Bottom up; nothing imports upward. [`error`], [`time`], [`offsets`], [`messages`], [`rows`],
 //! [`alarm`], [`budget`], [`metrics`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
-//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`operators`] and [`audit`]; then [`observe`]
+//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`state`]; then [`operators`] and [`audit`]; then [`observe`]
 //! and [`runtime`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
@@ -44,6 +44,7 @@ pub mod prelude;
 pub mod process;
 pub mod rows;
 pub mod runtime;
+pub mod state;
 pub mod time;
 
 pub use error::{Error, Result};

@@ -1,0 +1,87 @@
+//! What a store of bytes must be able to do. Everything typed stands above it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+
+/// Takes a key and its value.
+pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'v;
+
+/// A sorted store of bytes, of one operator on one worker.
+pub trait StateBackend: Send {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// The values of many keys, in the order of the keys: cheaper than one by one.
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
+
+    /// Makes all the changes, or none.
+    fn write(&mut self, changes: Changes) -> Result<()>;
+
+    /// Visits all entries whose key begins with the prefix, in the order of their keys.
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()>;
+
+    /// Writes what is there now into files of a new folder. Whatever is written later does not change
+    /// them.
+    fn snapshot(&mut self, folder: &Path) -> Result<()>;
+}
+
+/// The time of a store, in milliseconds: what expires up to it may be dropped. Shared with the threads
+/// that compact.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Horizon(Arc<AtomicU64>);
+
+impl Horizon {
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(now_ms)))
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Never back: what was dropped can't come to life again.
+    pub(super) fn advance_to(&self, now_ms: u64) {
+        self.0.fetch_max(now_ms, Ordering::Relaxed);
+    }
+}
+
+/// Which backend a store has; part of the snapshot's manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendKind {
+    /// RocksDB: on disk, memory bounded by configuration.
+    Rocksdb,
+    /// A sorted map in memory.
+    Memory,
+}
+
+/// Changes that are made together. A later one of the same key counts.
+#[derive(Clone, Debug, Default)]
+pub struct Changes(Vec<(Vec<u8>, Option<Vec<u8>>)>);
+
+impl Changes {
+    /// Sets a value.
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.0.push((key, Some(value)));
+    }
+
+    /// Removes a key, if it is there.
+    pub fn delete(&mut self, key: Vec<u8>) {
+        self.0.push((key, None));
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Key by key; without a value it is to be removed.
+    pub fn into_iter(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
+        self.0.into_iter()
+    }
+}

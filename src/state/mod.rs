@@ -1,0 +1,57 @@
+//! State that survives: what an operator remembers of each key, and the snapshots it comes back from.
+//!
+//! ```text
+//!   operator on a worker                       async runtime                       worker 0
+//!  ┌────────────────────────┐           ┌──────────────────────┐          ┌──────────────────────┐
+//!  │ ValueState … ListState │           │ SnapshotStore::upload│ StatePart│ complete ─▶ manifest │
+//!  │        StateStore      │ snapshot  │  new files only, each│─────────▶│ (its id goes into the│
+//!  │ (RocksDB or in memory) │──────────▶│  with its checksum   │          │  table commit of e)  │
+//!  └────────────────────────┘  (e)      └──────────────────────┘          └──────────────────────┘
+//! ```
+//!
+//! A [`StateStore`] belongs to one operator on one worker and holds the entries of the key groups that
+//! the worker holds ([`MaxParallelism`]). When the operator's frontier has passed an epoch it takes a
+//! [`LocalSnapshot`], which is all that the dataflow waits for; the rest happens beside it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use calve::state::{Assignment, BackendKind, Backends, MaxParallelism, StateStore};
+//!
+//! # fn main() -> calve::Result<()> {
+//! # let folder = std::env::temp_dir().join(format!("calve-doc-{}", std::process::id()));
+//! let backends = Backends::new(BackendKind::Rocksdb, 64 << 20);
+//! let assignment = Assignment::new("dedup", MaxParallelism::default(), 0, 1);
+//! let mut store = StateStore::create(assignment, &backends, &folder)?;
+//! let seen = store.value::<str, ()>("seen", Some(Duration::from_secs(3_600)))?;
+//!
+//! store.advance_to(1_000);
+//! assert_eq!(seen.put_if_absent(&mut store, ["a", "b", "a"], &())?, [true, true, false]);
+//! store.advance_to(1_000 + 3_600_000);
+//! assert_eq!(seen.get(&store, "a")?, None);
+//! # drop(store);
+//! # std::fs::remove_dir_all(folder).unwrap();
+//! # Ok(())
+//! # }
+//! ```
+
+mod backend;
+mod backends;
+mod encoding;
+mod files;
+mod key_group;
+mod keyed;
+mod local;
+mod manifest;
+mod memory;
+mod rocks;
+mod store;
+#[cfg(test)]
+mod testing;
+
+pub use backend::{BackendKind, Changes, StateBackend, Visit};
+pub use backends::Backends;
+pub use key_group::{KeyGroup, KeyGroups, MaxParallelism};
+pub use keyed::{ListState, MapState, ValueState};
+pub use local::LocalSnapshot;
+pub use manifest::{StateFile, StatePart};
+pub use store::{Assignment, StateStore};

@@ -1,0 +1,195 @@
+//! State in RocksDB: one database for each store, tuned for keys that are written once and asked for
+//! before.
+//!
+//! * **No write-ahead log.** Kafka is the log: what was written since the last snapshot is read again.
+//!   A snapshot flushes what is in memory and links all files into a new folder; its cost is that one
+//!   flush, whatever the size of the state. Write buffers are small for its sake.
+//! * **Absent keys are the hot path.** A new key asks every sorted run for something that is not there.
+//!   Each run answers from a Bloom filter over whole keys, and so does the write buffer.
+//! * **Universal compaction.** Runs are merged with runs of about their size, so an entry is rewritten a
+//!   few times in its life; in levels it would be some ten times, and what is rewritten is uploaded again.
+//!   The price is more runs to ask, which the filters pay.
+//! * **One budget.** Block cache, with filters and indexes in it, and write buffers of all stores of a
+//!   process share one configured number of bytes.
+//! * **Expired entries** are invisible by their own time already; compaction only takes their space back.
+
+use std::path::Path;
+
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::compaction_filter::Decision;
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, Options, ReadOptions,
+    UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
+};
+
+use super::backend::{Changes, Horizon, StateBackend, Visit};
+use super::encoding;
+use crate::error::{Error, Result};
+
+/// What all databases of a process share.
+#[derive(Clone)]
+pub(super) struct Rocks {
+    cache: Cache,
+    buffers: WriteBufferManager,
+}
+
+/// Bytes of one write buffer: the most that a snapshot has to flush.
+const WRITE_BUFFER_BYTES: usize = 8 << 20;
+/// Bytes of one data block. A hit reads one of them; a miss is answered by the filter.
+const BLOCK_BYTES: usize = 8 << 10;
+/// One look-up in a hundred for an absent key reads a block in vain.
+const FILTER_BITS_PER_KEY: f64 = 10.0;
+/// The part of a write buffer that its own filter takes.
+const BUFFER_FILTER_RATIO: f64 = 0.1;
+/// Sorted runs before some are merged.
+const RUNS_BEFORE_COMPACTION: i32 = 8;
+
+impl Rocks {
+    pub(super) fn new(memory_bytes: u64) -> Self {
+        let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
+        let cache = Cache::new_lru_cache(bytes);
+        // Write buffers are paid for from the cache. They may take half of it, then they are flushed.
+        let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
+            bytes / 2,
+            false,
+            cache.clone(),
+        );
+        Self { cache, buffers }
+    }
+
+    fn options(&self) -> Options {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(&self.cache);
+        table.set_block_size(BLOCK_BYTES);
+        table.set_bloom_filter(FILTER_BITS_PER_KEY, false);
+        table.set_whole_key_filtering(true);
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_cache_index_and_filter_blocks_with_high_priority(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        table.set_optimize_filters_for_memory(true);
+
+        let mut universal = UniversalCompactOptions::default();
+        universal.set_min_merge_width(4);
+        universal.set_compression_size_percent(-1);
+
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&table);
+        options.set_compaction_style(DBCompactionStyle::Universal);
+        options.set_universal_compaction_options(&universal);
+        options.set_level_zero_file_num_compaction_trigger(RUNS_BEFORE_COMPACTION);
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_write_buffer_manager(&self.buffers);
+        options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+        options.set_max_write_buffer_number(4);
+        options.set_memtable_whole_key_filtering(true);
+        options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
+        options.set_max_background_jobs(2);
+        options.set_max_open_files(512);
+        options.set_keep_log_file_num(1);
+        options.set_max_log_file_size(1 << 20);
+        options.set_stats_dump_period_sec(0);
+        options.set_stats_persist_period_sec(0);
+        options
+    }
+}
+
+/// One database.
+pub(super) struct RocksBackend {
+    db: DB,
+    write: WriteOptions,
+}
+
+impl RocksBackend {
+    pub(super) fn create(rocks: &Rocks, folder: &Path, horizon: Horizon) -> Result<Self> {
+        let mut options = rocks.options();
+        options.create_if_missing(true);
+        options.set_error_if_exists(true);
+        Self::with(options, folder, horizon)
+    }
+
+    pub(super) fn open(rocks: &Rocks, folder: &Path, horizon: Horizon) -> Result<Self> {
+        Self::with(rocks.options(), folder, horizon)
+    }
+
+    fn with(mut options: Options, folder: &Path, horizon: Horizon) -> Result<Self> {
+        options.set_compaction_filter(
+            "expired",
+            move |_level, key, entry| match encoding::is_dead(key, entry, horizon.get()) {
+                true => Decision::Remove,
+                false => Decision::Keep,
+            },
+        );
+        let db = DB::open(&options, folder).map_err(|error| failed("open", folder, error))?;
+        Ok(Self::of(db))
+    }
+
+    /// Opens a database that is only read: nothing in its folder changes.
+    pub(super) fn read(rocks: &Rocks, folder: &Path) -> Result<Self> {
+        let db = DB::open_for_read_only(&rocks.options(), folder, false)
+            .map_err(|error| failed("open", folder, error))?;
+        Ok(Self::of(db))
+    }
+
+    fn of(db: DB) -> Self {
+        let mut write = WriteOptions::default();
+        write.disable_wal(true);
+        Self { db, write }
+    }
+
+    fn failed(&self, what: &str, error: rocksdb::Error) -> Error {
+        failed(what, self.db.path(), error)
+    }
+}
+
+fn failed(what: &str, folder: &Path, error: rocksdb::Error) -> Error {
+    Error::external(format!("can't {what} the state in {}", folder.display())).caused_by(error)
+}
+
+impl StateBackend for RocksBackend {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.db.get(key).map_err(|error| self.failed("read", error))
+    }
+
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        let Some(family) = self.db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME) else {
+            return keys.iter().map(|key| self.get(key)).collect();
+        };
+        let found = self.db.batched_multi_get_cf(&family, keys, false);
+        let values = found.into_iter().map(|value| match value {
+            Ok(value) => Ok(value.map(|value| value.to_vec())),
+            Err(error) => Err(self.failed("read", error)),
+        });
+        values.collect()
+    }
+
+    fn write(&mut self, changes: Changes) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for (key, value) in changes.into_iter() {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+        }
+        self.db
+            .write_opt(batch, &self.write)
+            .map_err(|error| self.failed("write", error))
+    }
+
+    fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(rocksdb::PrefixRange(prefix));
+        let mut entries = self.db.raw_iterator_opt(options);
+        entries.seek_to_first();
+        while let Some((key, value)) = entries.item() {
+            visit(key, value)?;
+            entries.next();
+        }
+        entries.status().map_err(|error| self.failed("read", error))
+    }
+
+    fn snapshot(&mut self, folder: &Path) -> Result<()> {
+        Checkpoint::new(&self.db)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(folder))
+            .map_err(|error| self.failed("snapshot", error))
+    }
+}
