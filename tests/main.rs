@@ -8,6 +8,7 @@ mod bad_input;
 mod catalogs;
 mod crash_campaign;
 mod crash_points;
+mod dedup;
 mod demo;
 mod documentation;
 mod failed_checkpoints;

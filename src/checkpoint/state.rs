@@ -4,13 +4,57 @@
 //! durable before the commit whose marker names it, so the two never part: where a run goes on from a marker's
 //! offsets, it goes on with the marker's state.
 
+use serde::{Deserialize, Serialize};
+
 use super::marker::EMPTY_STATE;
 use super::positions::Carried;
 use crate::error::{Error, Result};
+use crate::state::StatePart;
 use crate::time::Epoch;
 
 #[cfg(test)]
 mod tests;
+
+/// From a stateful operator of every worker, at the end of every epoch: where its state is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The operator's name.
+    pub operator: String,
+    /// The worker whose keys it speaks for.
+    pub worker: usize,
+    /// The epoch at whose end the state was so.
+    pub epoch: Epoch,
+    /// What is durable of it; or why it could not be made durable, and then the checkpoint fails.
+    pub part: Result<StatePart, String>,
+}
+
+/// The parts of a snapshot: one from every worker of every operator of these names.
+///
+/// The outer error is a defect: somebody did not speak, or spoke twice. The inner one says why somebody's state
+/// is not durable.
+pub fn parts(
+    reports: &[Report],
+    epoch: Epoch,
+    operators: &[&str],
+    peers: usize,
+) -> Result<Result<Vec<StatePart>, String>> {
+    let mut spoke: Vec<(&str, usize)> = reports
+        .iter()
+        .map(|report| (report.operator.as_str(), report.worker))
+        .collect();
+    spoke.sort_unstable();
+    let mut expected: Vec<(&str, usize)> = operators
+        .iter()
+        .flat_map(|operator| (0..peers).map(|worker| (*operator, worker)))
+        .collect();
+    expected.sort_unstable();
+    if spoke != expected || reports.iter().any(|report| report.epoch != epoch) {
+        return Err(Error::internal(format!(
+            "checkpoint {epoch} ended without the state of {operators:?} on all {peers} workers: {reports:?}"
+        )));
+    }
+    Ok(reports.iter().map(|report| report.part.clone()).collect())
+}
 
 /// Decides which state a run begins with; `keeps_state` says whether its dataflow has any.
 ///

@@ -418,6 +418,34 @@ pub(super) static KEYS: &[Key] = &[
     .env("FLINK_CHECKPOINT_DIR")
     .flink("execution.checkpointing.dir")
     .secrecy(Secrecy::Uri),
+    Key::new("state.checkpoints.num-retained", |s, v| {
+        let parsed = values::whole(v, "checkpoints", 1..=10_000);
+        put(&mut s.state.checkpoints_retained, parsed)
+    })
+    .flink("execution.checkpointing.num-retained"),
+    Key::new("state.backend.incremental", |s, v| {
+        put(&mut s.state.incremental, values::truth(v))
+    })
+    .flink("execution.checkpointing.incremental"),
+    Key::new("state.local-dir", |s, v| {
+        put(&mut s.state.local_dir, values::folder(v).map(Some))
+    })
+    .flink("state.backend.rocksdb.localdir"),
+    Key::new("state.rocksdb.memory", |s, v| {
+        put(&mut s.state.rocksdb_memory, values::size(v, MB))
+    }),
+    Key::new("state.max-parallelism", |s, v| {
+        let parsed = values::whole(v, "groups", 1..=32_768);
+        put(&mut s.state.max_parallelism, parsed)
+    })
+    .flink("pipeline.max-parallelism"),
+    Key::new("dedup.key", |s, v| {
+        put(&mut s.dedup.key, values::columns(v))
+    }),
+    Key::new("dedup.ttl", |s, v| {
+        let parsed = values::duration(v, MS);
+        put(&mut s.dedup.ttl, parsed.map(Some))
+    }),
     Key::new("schema-registry.url", |s, v| {
         put(&mut s.schema_registry.url, values::http(v).map(Some))
     })

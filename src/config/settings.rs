@@ -3,6 +3,7 @@
 //! What each one means stands once, in `default.toml`; here stands its type and what the type adds.
 
 use std::collections::BTreeMap;
+
 use std::time::Duration;
 
 use super::effective::Sources;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub memory: Memory,
     /// `state.*`
     pub state: State,
+    /// `dedup.*`
+    pub dedup: Dedup,
     /// `schema-registry.*`
     pub schema_registry: SchemaRegistry,
     /// `metrics.*`
@@ -331,6 +334,16 @@ pub struct State {
     pub backend: StateBackend,
     /// `state.checkpoints.dir`: a location, as for the warehouse.
     pub checkpoints_dir: Option<String>,
+    /// `state.checkpoints.num-retained`: at least 1.
+    pub checkpoints_retained: usize,
+    /// `state.backend.incremental`
+    pub incremental: bool,
+    /// `state.local-dir`: an absolute path; `None` is the system's temporary folder.
+    pub local_dir: Option<String>,
+    /// `state.rocksdb.memory`, in bytes, for all states of this process together.
+    pub rocksdb_memory: u64,
+    /// `state.max-parallelism`: 1 to 32768.
+    pub max_parallelism: u32,
 }
 
 /// `state.backend`
@@ -340,6 +353,15 @@ pub enum StateBackend {
     Rocksdb,
     /// In memory.
     Memory,
+}
+
+/// `dedup.*`
+#[derive(Clone, Debug)]
+pub struct Dedup {
+    /// `dedup.key`: distinct columns; empty if not set.
+    pub key: Vec<String>,
+    /// `dedup.ttl`: `None` is for ever.
+    pub ttl: Option<Duration>,
 }
 
 /// `schema-registry.*`
@@ -465,6 +487,15 @@ impl Settings {
             state: State {
                 backend: StateBackend::Rocksdb,
                 checkpoints_dir: None,
+                checkpoints_retained: 0,
+                incremental: false,
+                local_dir: None,
+                rocksdb_memory: 0,
+                max_parallelism: 0,
+            },
+            dedup: Dedup {
+                key: Vec::new(),
+                ttl: None,
             },
             schema_registry: SchemaRegistry { url: None },
             metrics: Metrics {

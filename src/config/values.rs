@@ -209,6 +209,18 @@ pub(super) fn topics(value: &str) -> Parsed<Vec<String>> {
     }
 }
 
+/// Names of columns, separated by commas. Whether the table has them is asked when it is there.
+pub(super) fn columns(value: &str) -> Parsed<Vec<String>> {
+    let columns: Vec<String> = value.split(',').map(|c| c.trim().to_owned()).collect();
+    let distinct: HashSet<&String> = columns.iter().collect();
+    let legal = |column: &String| !column.is_empty() && !column.contains(char::is_control);
+    if distinct.len() == columns.len() && columns.iter().all(legal) {
+        Ok(columns)
+    } else {
+        Err("a column, several separated by commas, each once".into())
+    }
+}
+
 /// `a.b.c`: nested namespaces.
 pub(super) fn database(value: &str) -> Parsed<Vec<String>> {
     let levels: Vec<String> = value.trim().split('.').map(str::to_owned).collect();
@@ -288,6 +300,15 @@ pub(super) fn location(value: &str) -> Parsed<String> {
         Ok(value.to_owned())
     } else {
         Err("file:///absolute/path, an absolute path, s3://bucket/path or s3a://bucket/path".into())
+    }
+}
+
+/// A local folder: an absolute path.
+pub(super) fn folder(value: &str) -> Parsed<String> {
+    let value = value.trim();
+    match value.starts_with('/') && !value.chars().any(char::is_control) {
+        true => Ok(value.to_owned()),
+        false => Err("an absolute path".into()),
     }
 }
 

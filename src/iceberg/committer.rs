@@ -29,6 +29,7 @@ use super::names;
 use super::refusal::{refused, same_cluster, stopped};
 use super::retention::Retention;
 use super::staged::StagedFile;
+use super::state::StateSnapshots;
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
 use crate::checkpoint::positions::{Beginning, Carried};
@@ -66,6 +67,11 @@ impl Observation {
             Start::Resume(marker) => Some(marker),
             Start::Recover(recovery) => Some(&recovery.recorded),
         }
+    }
+
+    /// What a claim will carry forward.
+    pub fn carried(&self) -> Option<Carried> {
+        self.start.carried()
     }
 
     /// Sets how long the claim and each commit may take until they are proved.
@@ -327,6 +333,36 @@ impl Committer {
     /// The last marker that was proved.
     pub fn marker(&self) -> &Marker {
         &self.head
+    }
+
+    /// The state snapshots that this pipeline may go on from: those that the history of the table names, the
+    /// newest first, and those of attempts that may still land.
+    pub fn state_snapshots(&self) -> StateSnapshots {
+        let mut committed: Vec<String> = Vec::new();
+        let chain = lineage::chain(self.table.metadata(), &self.target.pipeline);
+        let markers = chain
+            .unwrap_or_default()
+            .into_iter()
+            .map(|link| link.marker);
+        let newest_first = markers.rev().filter_map(|marker| marker.state_snapshot);
+        for snapshot in self
+            .head
+            .state_snapshot
+            .clone()
+            .into_iter()
+            .chain(newest_first)
+        {
+            if !committed.contains(&snapshot) {
+                committed.push(snapshot);
+            }
+        }
+        let unproved = self.unproved.iter();
+        StateSnapshots {
+            committed,
+            possible: unproved
+                .filter_map(|u| u.marker.state_snapshot.clone())
+                .collect(),
+        }
     }
 
     /// Takes over what an epoch hands in, each file once, before anything can go wrong.

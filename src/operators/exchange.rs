@@ -32,13 +32,15 @@ use arrow::ipc::writer::StreamWriter;
 use serde::de::Visitor;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange as ExchangePact, Pipeline};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::{ConnectLoop, Feedback};
+use timely::dataflow::operators::{ConnectLoop, Exchange as _, Feedback};
 use timely::dataflow::{Stream, StreamVec};
 
+use super::stateful::{Owners, State};
 use crate::budget::Charge;
 use crate::error::{Error, Result};
 use crate::process::Process;
@@ -49,33 +51,61 @@ use crate::time::{Epoch, Epochs};
 mod tests;
 
 /// Sends rows to the workers that own their keys.
-pub trait Exchange<'scope> {
-    /// Sends each row to the worker that `owner` names for its key. With one worker nothing is done.
-    fn exchange_rows(
-        self,
-        keys: KeyColumns,
-        owner: impl Fn(&[u8]) -> usize + 'static,
-        process: Arc<Process>,
-    ) -> Stream<'scope, Epoch, Vec<Rows>>;
+pub trait Keyed<'scope> {
+    /// Sends each row to the worker that holds its key in `state`. Rows of one partition that have the same key
+    /// stay in order.
+    fn keyed(self, key: KeyColumns, state: &State<'scope>) -> Stream<'scope, Epoch, Vec<Rows>>;
 }
 
-impl<'scope> Exchange<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
-    fn exchange_rows(
-        self,
-        keys: KeyColumns,
-        owner: impl Fn(&[u8]) -> usize + 'static,
-        process: Arc<Process>,
-    ) -> Stream<'scope, Epoch, Vec<Rows>> {
-        let scope = self.scope();
-        if scope.peers() == 1 {
-            return self;
-        }
-        let (edge, receipts) = scope.feedback(Epochs::default());
-        let parts = split(self, receipts, keys, owner, process);
-        let (rows, receipts) = receive(parts);
-        receipts.connect_loop(edge);
-        rows
+impl<'scope> Keyed<'scope> for Stream<'scope, Epoch, Vec<Rows>> {
+    fn keyed(self, key: KeyColumns, state: &State<'scope>) -> Stream<'scope, Epoch, Vec<Rows>> {
+        exchange(self, key, state.owners(), state.process())
     }
+}
+
+/// Sends data of any type to the workers that own its keys.
+pub trait KeyedBy<'scope, D> {
+    /// Sends each datum to the worker that holds its key in `state`; a key is what the state is kept under.
+    fn keyed_by<K: Serialize>(
+        self,
+        key: impl Fn(&D) -> K + 'static,
+        state: &State<'scope>,
+    ) -> StreamVec<'scope, Epoch, D>;
+}
+
+impl<'scope, D: ExchangeData> KeyedBy<'scope, D> for StreamVec<'scope, Epoch, D> {
+    fn keyed_by<K: Serialize>(
+        self,
+        key: impl Fn(&D) -> K + 'static,
+        state: &State<'scope>,
+    ) -> StreamVec<'scope, Epoch, D> {
+        let (owners, process) = (state.owners(), state.process());
+        self.exchange(move |datum| match owners.of(&key(datum)) {
+            Ok(worker) => worker as u64,
+            Err(error) => {
+                process.fail(error);
+                0
+            }
+        })
+    }
+}
+
+/// With one worker nothing is done.
+fn exchange<'scope>(
+    rows: Stream<'scope, Epoch, Vec<Rows>>,
+    keys: KeyColumns,
+    owners: Owners,
+    process: Arc<Process>,
+) -> Stream<'scope, Epoch, Vec<Rows>> {
+    let scope = rows.scope();
+    if scope.peers() == 1 {
+        return rows;
+    }
+    let (edge, receipts) = scope.feedback(Epochs::default());
+    let parts = split(rows, receipts, keys, owners, process);
+    let (rows, receipts) = receive(parts);
+    receipts.connect_loop(edge);
+    rows
 }
 
 /// The rows of one batch that belong to one worker.
@@ -103,11 +133,11 @@ fn split<'scope>(
     rows: Stream<'scope, Epoch, Vec<Rows>>,
     receipts: StreamVec<'scope, Epoch, Receipt>,
     keys: KeyColumns,
-    owner: impl Fn(&[u8]) -> usize + 'static,
+    owners: Owners,
     process: Arc<Process>,
 ) -> StreamVec<'scope, Epoch, Part> {
     let scope = rows.scope();
-    let (worker, peers) = (scope.index(), scope.peers());
+    let worker = scope.index();
     let mut builder = OperatorBuilder::new("Split by key".to_owned(), scope);
     let mut input = builder.new_input(rows, Pipeline);
     let (output, parts) = builder.new_output::<Vec<Part>>();
@@ -136,7 +166,7 @@ fn split<'scope>(
                 for Rows { batch, charges } in data.drain(..) {
                     let divided = match process.has_failed() {
                         true => None,
-                        false => divide(&batch, &keys, &owner, peers)
+                        false => divide(&batch, &keys, owners)
                             .map_err(|error| process.fail(error))
                             .ok(),
                     };
@@ -172,12 +202,11 @@ fn split<'scope>(
 fn divide(
     rows: &RecordBatch,
     keys: &KeyColumns,
-    owner: &impl Fn(&[u8]) -> usize,
-    peers: usize,
+    owners: Owners,
 ) -> Result<Vec<(usize, RecordBatch)>> {
-    let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); peers];
+    let mut rows_of: Vec<Vec<u32>> = vec![Vec::new(); owners.peers];
     for (row, key) in keys.of(rows)?.iter().enumerate() {
-        rows_of[owner(key)].push(row as u32);
+        rows_of[owners.of(key)?].push(row as u32);
     }
     let mut parts = Vec::new();
     for (to, of_worker) in rows_of.into_iter().enumerate() {

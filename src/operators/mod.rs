@@ -6,7 +6,10 @@
 mod batch;
 mod decode;
 mod exchange;
+mod stateful;
 
 pub use batch::{Batch, Batching, MessageBatch};
 pub use decode::{Decode, Rejected};
-pub use exchange::Exchange;
+pub use exchange::{Keyed, KeyedBy};
+pub(crate) use stateful::Reports;
+pub use stateful::{State, Stateful};

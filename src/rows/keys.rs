@@ -20,6 +20,8 @@ use arrow::datatypes::{
     TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
 };
 
+use serde::{Serialize, Serializer};
+
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -103,6 +105,38 @@ impl KeyColumns {
     }
 }
 
+/// The bytes of one row's key, as state is kept under them.
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Key([u8]);
+
+impl Key {
+    fn new(bytes: &[u8]) -> &Self {
+        // SAFETY: `Key` is transparent, so it has the layout of the slice, and the lifetime stays the same.
+        #[allow(unsafe_code)] // a slice as another type can't be borrowed otherwise
+        unsafe {
+            &*(std::ptr::from_ref(bytes) as *const Self)
+        }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// True if one of the key's columns is null.
+    pub fn is_null(&self) -> bool {
+        self.0.first() == Some(&WITH_NULLS)
+    }
+}
+
+/// As bytes at once: a slice would be written one by one.
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
 /// The keys of a batch of rows, one after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
@@ -112,19 +146,14 @@ pub struct Keys {
 
 impl Keys {
     /// The key of one row.
-    pub fn get(&self, row: usize) -> &[u8] {
+    pub fn get(&self, row: usize) -> &Key {
         let start = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.bytes[start..self.ends[row]]
+        Key::new(&self.bytes[start..self.ends[row]])
     }
 
     /// All keys, in the order of the rows.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Key> {
         (0..self.ends.len()).map(|row| self.get(row))
-    }
-
-    /// True if one of the row's key columns is null.
-    pub fn is_null(&self, row: usize) -> bool {
-        self.get(row)[0] == WITH_NULLS
     }
 }
 

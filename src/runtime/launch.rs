@@ -184,7 +184,8 @@ fn launch(
 ) -> Result<()> {
     let config = config(settings.parallelism, cluster);
     let alone = cluster.is_alone();
-    let preparation = start::Preparation::new(settings.clone(), bounded, Arc::clone(process));
+    let preparation =
+        start::Preparation::new(dataflow, settings.clone(), bounded, Arc::clone(process));
     let workers = {
         let process = Arc::clone(process);
         timely::execute(config, move |worker| {

@@ -20,6 +20,7 @@ mod restarts;
 mod share;
 mod signals;
 mod start;
+mod state;
 pub(crate) mod table;
 
 pub use job::{Dataflow, Job};

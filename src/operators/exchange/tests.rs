@@ -12,6 +12,7 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::*;
 use crate::budget::Budget;
+use crate::state::MaxParallelism;
 
 const PEERS: usize = 3;
 const ROWS: i64 = 100;
@@ -35,9 +36,16 @@ fn numbers(batch: &RecordBatch) -> Vec<i64> {
         .to_vec()
 }
 
-/// The last byte of a number's key.
-fn owner(key: &[u8]) -> usize {
-    usize::from(*key.last().unwrap()) % PEERS
+fn owners() -> Owners {
+    Owners {
+        max_parallelism: MaxParallelism::default(),
+        peers: PEERS,
+    }
+}
+
+fn owner(number: i64) -> usize {
+    let keys = keys().of(&batch(number..number + 1)).unwrap();
+    owners().of(keys.get(0)).unwrap()
 }
 
 fn keys() -> KeyColumns {
@@ -46,26 +54,17 @@ fn keys() -> KeyColumns {
 
 #[test]
 fn a_batch_is_divided_by_the_owners_of_its_keys_and_keeps_its_order() {
-    let parts = divide(&batch(0..10), &keys(), &owner, PEERS).unwrap();
+    let parts = divide(&batch(0..100), &keys(), owners()).unwrap();
     let parts: Vec<_> = parts
         .iter()
         .map(|(to, rows)| (*to, numbers(rows)))
         .collect();
-    assert_eq!(
-        parts,
-        [
-            (0, vec![0, 3, 6, 9]),
-            (1, vec![1, 4, 7]),
-            (2, vec![2, 5, 8])
-        ]
-    );
-    assert!(
-        divide(&batch(0..0), &keys(), &owner, PEERS)
-            .unwrap()
-            .is_empty()
-    );
-    let all_of_one = divide(&batch(0..10), &keys(), &|_: &[u8]| 1, PEERS).unwrap();
-    assert_eq!(all_of_one, [(1, batch(0..10))]);
+    let of = |worker: usize| (0..100).filter(|n| owner(*n) == worker).collect::<Vec<_>>();
+    assert_eq!(parts, [(0, of(0)), (1, of(1)), (2, of(2))]);
+    assert!(of(0).len() > 10 && of(1).len() > 10 && of(2).len() > 10);
+    assert!(divide(&batch(0..0), &keys(), owners()).unwrap().is_empty());
+    let one = divide(&batch(7..8), &keys(), owners()).unwrap();
+    assert_eq!(one, [(owner(7), batch(7..8))]);
 }
 
 #[test]
@@ -138,9 +137,11 @@ fn rows_reach_their_owner_in_order_and_stay_charged_where_they_were_read_until_t
         });
         worker.dataflow::<Epoch, _, _>(|scope| {
             let (received, writer) = (Arc::clone(&received), Rc::clone(&holding));
-            reader(scope, rows.into(), Rc::clone(&ended))
-                .exchange_rows(keys(), owner, Arc::clone(&process))
-                .sink(Pipeline, "Writer", move |(input, _frontier)| {
+            let rows = reader(scope, rows.into(), Rc::clone(&ended));
+            exchange(rows, keys(), owners(), Arc::clone(&process)).sink(
+                Pipeline,
+                "Writer",
+                move |(input, _frontier)| {
                     input.for_each(|_, data| {
                         for rows in data.drain(..) {
                             let numbers = numbers(&rows.batch).into_iter();
@@ -149,7 +150,8 @@ fn rows_reach_their_owner_in_order_and_stay_charged_where_they_were_read_until_t
                             writer.borrow_mut().push(rows);
                         }
                     });
-                });
+                },
+            );
         });
         let begin = Instant::now();
         let mut step_until = |done: &dyn Fn() -> bool| {
@@ -175,7 +177,7 @@ fn rows_reach_their_owner_in_order_and_stay_charged_where_they_were_read_until_t
     }
     let mut last = HashMap::new();
     for &(worker, number) in seen.lock().unwrap().iter() {
-        assert_eq!(owner(&number.to_be_bytes()), worker);
+        assert_eq!(owner(number), worker);
         let before = last.insert((worker, number / ROWS), number);
         assert!(before < Some(number), "{number} came after {before:?}");
     }
