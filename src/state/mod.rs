@@ -55,5 +55,3 @@ pub use keyed::{ListState, MapState, ValueState};
 pub use local::LocalSnapshot;
 pub use manifest::{StateFile, StatePart};
 pub use store::{Assignment, StateStore};
-mod snapshots_stub;
-pub use snapshots_stub::*;
