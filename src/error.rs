@@ -114,6 +114,13 @@ impl Error {
         self
     }
 
+    /// Adds what to do about it, unless that is said already.
+    #[must_use]
+    pub fn or_advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice.get_or_insert_with(|| advice.into());
+        self
+    }
+
     /// Adds the underlying cause.
     #[must_use]
     pub fn caused_by(

@@ -279,36 +279,43 @@ fn rest_props(options: &CatalogOptions, uri: &str) -> HashMap<String, String> {
 }
 
 fn storage_props(options: &CatalogOptions) -> HashMap<String, String> {
-    let S3Options {
-        endpoint,
-        access_key,
-        secret_key,
-        session_token,
-        region,
-        path_style,
-    } = &options.s3;
     let mut props: HashMap<_, _> = options.properties.clone().into_iter().collect();
-    for (key, value) in [
-        (S3_ENDPOINT, endpoint),
-        (S3_ACCESS_KEY_ID, access_key),
-        (S3_SECRET_ACCESS_KEY, secret_key),
-        (S3_SESSION_TOKEN, session_token),
-        (S3_REGION, region),
-    ] {
-        if let Some(value) = value {
-            props.insert(key.to_owned(), value.clone());
+    options.s3.add_to(&mut props);
+    props
+}
+
+impl S3Options {
+    /// Adds what is set, under the names of the library.
+    pub(super) fn add_to(&self, props: &mut HashMap<String, String>) {
+        let S3Options {
+            endpoint,
+            access_key,
+            secret_key,
+            session_token,
+            region,
+            path_style,
+        } = self;
+        for (key, value) in [
+            (S3_ENDPOINT, endpoint),
+            (S3_ACCESS_KEY_ID, access_key),
+            (S3_SECRET_ACCESS_KEY, secret_key),
+            (S3_SESSION_TOKEN, session_token),
+            (S3_REGION, region),
+        ] {
+            if let Some(value) = value {
+                props.insert(key.to_owned(), value.clone());
+            }
+        }
+        if region.is_none() && endpoint.is_some() {
+            // Servers other than AWS have no regions, but a signature needs one.
+            props
+                .entry(S3_REGION.to_owned())
+                .or_insert_with(|| "us-east-1".to_owned());
+        }
+        if *path_style {
+            props.insert(S3_PATH_STYLE_ACCESS.to_owned(), "true".to_owned());
         }
     }
-    if region.is_none() && endpoint.is_some() {
-        // Servers other than AWS have no regions, but a signature needs one.
-        props
-            .entry(S3_REGION.to_owned())
-            .or_insert_with(|| "us-east-1".to_owned());
-    }
-    if *path_style {
-        props.insert(S3_PATH_STYLE_ACCESS.to_owned(), "true".to_owned());
-    }
-    props
 }
 
 fn unopened(options: &CatalogOptions, error: &iceberg::Error) -> Error {

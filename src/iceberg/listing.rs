@@ -7,6 +7,7 @@
 //!
 //! Only the files that were asked for are kept: the listing of a large table passes by.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ use opendal::layers::{RetryLayer, TimeoutLayer};
 use opendal::services::S3Config;
 use opendal::{Configurator, Operator};
 
+use super::catalog::S3Options;
 use super::storage::scheme;
 use crate::error::{Error, Result};
 
@@ -118,10 +120,7 @@ async fn list_s3(
 ) -> opendal::Result<Listing> {
     let (scheme, rest) = location.split_once("://").unwrap_or(("s3", location));
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    let operator = Operator::new(s3_config(file_io).into_builder().bucket(bucket))?
-        .finish()
-        .layer(TimeoutLayer::new())
-        .layer(RetryLayer::new());
+    let operator = open_bucket(file_io.config().props(), bucket)?;
     let prefix = format!("{}/", prefix.trim_end_matches('/'));
     let mut objects = operator.lister_with(&prefix).recursive(true).await?;
     let mut listing = Listing::default();
@@ -140,9 +139,21 @@ async fn list_s3(
     Ok(listing)
 }
 
-/// The options of the table's own file access, which a REST catalog may have added to.
-fn s3_config(file_io: &FileIO) -> S3Config {
-    let option = |name: &str| file_io.config().get(name).cloned();
+/// A bucket, for files that are no table's.
+pub(crate) fn s3_operator(options: &S3Options, bucket: &str) -> opendal::Result<Operator> {
+    let mut props = HashMap::new();
+    options.add_to(&mut props);
+    open_bucket(&props, bucket)
+}
+
+fn open_bucket(props: &HashMap<String, String>, bucket: &str) -> opendal::Result<Operator> {
+    let operator = Operator::new(s3_config(props).into_builder().bucket(bucket))?.finish();
+    Ok(operator.layer(TimeoutLayer::new()).layer(RetryLayer::new()))
+}
+
+/// The options of a table's own file access, which a REST catalog may have added to, or of S3 alone.
+fn s3_config(props: &HashMap<String, String>) -> S3Config {
+    let option = |name: &str| props.get(name).cloned();
     let is_set = |name: &str| option(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let mut config = S3Config::default();
     config.endpoint = option(S3_ENDPOINT);

@@ -58,6 +58,7 @@ pub use committer::{Committed, Committer, Observation, Staged};
 pub(crate) use failure::external;
 pub use landing::CommitFailure;
 pub use lineage::{Link, chain, observe, of_main};
+pub(crate) use listing::s3_operator;
 pub use retention::Retention;
 pub use sink::Sink;
 pub use stage::Stage;

@@ -142,7 +142,7 @@ pub fn partition_folder(name: &str, value: &str) -> String {
 }
 
 /// Percent-encodes everything but letters, digits, `-`, `_` and inner dots.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for (index, byte) in text.bytes().enumerate() {
         match byte {

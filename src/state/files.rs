@@ -31,3 +31,19 @@ pub(super) fn sync_folder(folder: &Path) -> Result<()> {
     let sync = || File::open(folder)?.sync_all();
     sync().map_err(|error: io::Error| failed("sync", folder, error))
 }
+
+/// Name and length of everything in a folder.
+pub(super) fn list(folder: &Path) -> Result<Vec<(String, u64)>> {
+    let list = || {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // A name that is no UTF-8 is nobody's here.
+            if let Ok(name) = entry.file_name().into_string() {
+                found.push((name, entry.metadata()?.len()));
+            }
+        }
+        Ok(found)
+    };
+    list().map_err(|error: io::Error| failed("list", folder, error))
+}

@@ -1,21 +1,90 @@
 //! A snapshot on the worker's own disk, on its way to where it lasts.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::backend::BackendKind;
 use super::files;
+use super::folder::Folder;
 use super::manifest::StateFile;
+use super::names::{self, Owner};
 use super::store::Assignment;
-use crate::time::Epoch;
+use crate::error::Result;
+use crate::time::{Epoch, Generation};
 
-/// Which local files lie in the checkpoint directory already, by their local names: what an incremental
+#[cfg(test)]
+mod tests;
+
+/// Where the stores of one process have their homes.
+///
+/// ```text
+///  <root>/<pipeline>-<table's UUID>/g3/<operator>-w0/
+/// ```
+#[derive(Clone, Debug)]
+pub struct LocalFolder(PathBuf);
+
+impl LocalFolder {
+    /// The homes of one incarnation of a pipeline. Those of earlier ones are removed: whoever was to last
+    /// in them was uploaded, and a process that still lives in one can't commit any more.
+    pub fn prepare(root: &Path, owner: &Owner, generation: Generation) -> Result<Self> {
+        let folder = root.join(owner.folder());
+        files::create_folder(&folder)?;
+        for (name, _) in files::list(&folder)? {
+            let of = name
+                .strip_prefix('g')
+                .and_then(|number| number.parse().ok());
+            if of.is_some_and(|earlier| Generation(earlier) < generation) {
+                files::remove_folder(&folder.join(name))?;
+            }
+        }
+        let folder = folder.join(format!("g{generation}"));
+        files::create_folder(&folder)?;
+        Ok(Self(folder))
+    }
+
+    /// The home of one store.
+    pub fn home(&self, operator: &str, worker: usize) -> PathBuf {
+        self.0
+            .join(format!("{}-w{worker}", names::encode(operator)))
+    }
+}
+
+/// Which local files lie in a checkpoint directory already, by their local names: what an incremental
 /// upload leaves out.
 ///
 /// Only files that are never written again and never have a name again are here (RocksDB numbers its
 /// SSTs, and the number goes on in a store that was restored from them).
-pub(super) type Uploaded = HashMap<String, StateFile>;
+#[derive(Debug, Default)]
+pub(super) struct Uploaded {
+    location: String,
+    files: HashMap<String, StateFile>,
+}
+
+impl Uploaded {
+    /// Those that lie in `folder`. What lies elsewhere is forgotten.
+    pub(super) fn of(&mut self, folder: &Folder) -> &mut HashMap<String, StateFile> {
+        if self.location != folder.location() {
+            folder.location().clone_into(&mut self.location);
+            self.files.clear();
+        }
+        &mut self.files
+    }
+
+    pub(super) fn add(&mut self, folder: &Folder, file: &StateFile) {
+        self.of(folder).insert(file.local.clone(), file.clone());
+    }
+
+    /// Forgets all others: what a store once had not any more it never has again.
+    pub(super) fn replace<'f>(
+        &mut self,
+        folder: &Folder,
+        files: impl Iterator<Item = &'f StateFile>,
+    ) {
+        let files = files.map(|file| (file.local.clone(), file.clone()));
+        *self.of(folder) = files.collect();
+    }
+}
 
 /// Files of one store at the end of an epoch. They are removed when this is dropped.
 #[derive(Debug)]
@@ -28,6 +97,12 @@ pub struct LocalSnapshot {
     pub(super) now_ms: u64,
     pub(super) folder: PathBuf,
     pub(super) uploaded: Arc<Mutex<Uploaded>>,
+}
+
+impl LocalSnapshot {
+    pub(super) fn uploaded(&self) -> MutexGuard<'_, Uploaded> {
+        self.uploaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for LocalSnapshot {
