@@ -9,7 +9,6 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::checkpoint::marker::EMPTY_STATE;
 use crate::checkpoint::state::{self, Report};
 use crate::error::Result;
 use crate::failpoint;
@@ -30,8 +29,8 @@ impl StateSnapshots {
     fn kept(mut self, retained: usize) -> Vec<SnapshotId> {
         self.committed.truncate(retained);
         let all = self.committed.iter().rev().chain(&self.possible);
-        let all = all.filter(|name| *name != EMPTY_STATE);
-        all.map(|name| SnapshotId::from(name.as_str())).collect()
+        // The empty state is no snapshot.
+        all.filter_map(|name| name.parse().ok()).collect()
     }
 }
 
@@ -115,16 +114,24 @@ impl StateCommit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::marker::EMPTY_STATE;
+
+    fn name(epoch: u64) -> String {
+        format!("g1-e{epoch}-0f8fad5bd9cb469fa16570867728950e")
+    }
 
     #[test]
     fn the_newest_few_are_kept_and_what_may_still_land() {
         let named = StateSnapshots {
-            committed: ["d", "c", "b", EMPTY_STATE].map(String::from).to_vec(),
-            possible: vec!["e".into()],
+            committed: vec![name(4), name(3), name(2), EMPTY_STATE.to_owned()],
+            possible: vec![name(5)],
         };
-        let kept = |retained| named.clone().kept(retained);
-        assert_eq!(kept(1), ["d", "e"].map(SnapshotId::from));
-        assert_eq!(kept(2), ["c", "d", "e"].map(SnapshotId::from));
-        assert_eq!(kept(9), ["b", "c", "d", "e"].map(SnapshotId::from));
+        let kept = |retained| {
+            let kept = named.clone().kept(retained);
+            kept.iter().map(|id| id.epoch().0).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(1), [4, 5]);
+        assert_eq!(kept(2), [3, 4, 5]);
+        assert_eq!(kept(9), [2, 3, 4, 5]);
     }
 }

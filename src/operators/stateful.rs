@@ -215,7 +215,16 @@ where
             // 2. What was uploaded meanwhile.
             while let Ok((epoch, uploaded)) = uploads.try_recv() {
                 if let Some(capability) = uploading.remove(&epoch) {
-                    last = uploaded.as_ref().ok().cloned();
+                    if let Ok(part) = &uploaded {
+                        process
+                            .metrics()
+                            .state_bytes_uploaded
+                            .inc_by(part.uploaded_bytes);
+                        last = Some(StatePart {
+                            uploaded_bytes: 0,
+                            ..part.clone()
+                        });
+                    }
                     let part = uploaded.map_err(|error| error.to_string());
                     reports_output
                         .session(&capability)

@@ -141,8 +141,7 @@ impl Preparation {
                 min_to_keep: settings.snapshots.min_to_keep,
             }));
         let resumed = observed.marker().is_some();
-        let states = States::open(&self.dataflow, settings, &table);
-        let states = self.process.block_on(states)?;
+        let states = States::open(&self.dataflow, settings, &table)?;
         // A state that can't be restored must not fence a process that runs. If the claim is outrun, and the
         // state becomes another one, its restore is what looks at it.
         let carried = observed.carried();
@@ -246,8 +245,7 @@ impl Preparation {
             &self.settings.pipeline.name,
         )?);
         let OpenTable { table, .. } = self.process.block_on(table::open(&self.settings))?;
-        let states = States::open(&self.dataflow, &self.settings, &table);
-        let states = self.process.block_on(states)?;
+        let states = States::open(&self.dataflow, &self.settings, &table)?;
         let run_state = self.state(states, generation, state.as_ref())?;
         let sink = self.sink(table, generation, None);
         // The check of the topics is worker 0's.

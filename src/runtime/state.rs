@@ -5,6 +5,7 @@
 //!                                                             its key groups into a fresh local folder
 //! ```
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use crate::iceberg::StateCommit;
 use crate::process::Process;
 use crate::state::{
     Assignment, BackendKind, Backends, LocalFolder, MaxParallelism, Owner, Share, Snapshot,
-    SnapshotId, SnapshotStore, StateStore,
+    SnapshotStore, StateStore,
 };
 use crate::time::Generation;
 
@@ -41,7 +42,7 @@ pub(super) struct States {
 
 impl States {
     /// The snapshots of a dataflow; `None` if it keeps no state.
-    pub(super) async fn open(
+    pub(super) fn open(
         dataflow: &Dataflow,
         settings: &Settings,
         table: &Table,
@@ -66,7 +67,7 @@ impl States {
             operators: dataflow.states,
             max_parallelism: MaxParallelism::new(settings.state.max_parallelism)?,
             retained: settings.state.checkpoints_retained,
-            snapshots: SnapshotStore::open(location, &s3, owner.clone(), incremental).await?,
+            snapshots: SnapshotStore::open(location, &s3, owner.clone(), incremental)?,
             owner,
         }))
     }
@@ -76,7 +77,7 @@ impl States {
         if name == EMPTY_STATE {
             return Ok(None);
         }
-        let snapshot = self.snapshots.read(&SnapshotId::from(name)).await?;
+        let snapshot = self.snapshots.read(&name.parse()?).await?;
         self.check(&snapshot)?;
         Ok(Some(snapshot))
     }
@@ -100,10 +101,8 @@ impl States {
                  another pipeline.name and table.name"
             )));
         }
-        let mut operators = snapshot.operators();
-        operators.sort_unstable();
-        let mut expected = self.operators.to_vec();
-        expected.sort_unstable();
+        let operators = snapshot.operators();
+        let expected: BTreeSet<&str> = self.operators.iter().copied().collect();
         if operators != expected {
             return Err(Error::config(format!(
                 "the state of this pipeline is that of the operators {operators:?}, dataflow {} has \
