@@ -203,7 +203,7 @@ fn a_pipeline_with_state_and_one_without_are_not_the_same_and_say_so() {
         &["dedup by sample_id", "dedup by user_id"],
     );
     refused(
-        pipeline.dedup().set("state.max-parallelism", "64"),
+        pipeline.dedup().set("max-parallelism", "64"),
         2,
         &["max-parallelism", "128"],
     );

@@ -138,6 +138,11 @@ pub(super) static KEYS: &[Key] = &[
     })
     .env("FLINK_PARALLELISM")
     .flink("parallelism.default"),
+    Key::new("max-parallelism", |s, v| {
+        let parsed = values::whole(v, "key groups", 1..=32_768);
+        put(&mut s.max_parallelism, parsed)
+    })
+    .flink("pipeline.max-parallelism"),
     Key::new("kafka.brokers", |s, v| {
         put(&mut s.kafka.brokers, values::brokers(v).map(Some))
     })
@@ -316,6 +321,11 @@ pub(super) static KEYS: &[Key] = &[
         put(&mut s.checkpoint.max_concurrent, values::max_concurrent(v))
     })
     .flink("execution.checkpointing.max-concurrent-checkpoints"),
+    Key::new("checkpoint.externalized-checkpoint-retention", |s, v| {
+        let parsed = values::checkpoint_retention(v);
+        put(&mut s.checkpoint.retention, parsed)
+    })
+    .flink("execution.checkpointing.externalized-checkpoint-retention"),
     Key::new("restart-strategy.type", |s, v| {
         use super::settings::RestartStrategy::{ExponentialDelay, FailureRate, FixedDelay, None};
         let words = [
@@ -407,11 +417,23 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("memory.uncommitted", |s, v| {
         put(&mut s.memory.uncommitted, values::size(v, MB))
     }),
-    Key::new("state.backend", |s, v| {
+    Key::new("state.backend.type", |s, v| {
         put(&mut s.state.backend, values::state_backend(v))
     })
     .env("FLINK_STATE_BACKEND")
-    .flink("state.backend.type"),
+    .flink("state.backend"),
+    Key::new("state.backend.incremental", |s, v| {
+        put(&mut s.state.incremental, values::truth(v))
+    })
+    .flink("execution.checkpointing.incremental"),
+    Key::new("state.backend.rocksdb.memory", |s, v| {
+        put(&mut s.state.rocksdb_memory, values::size(v, 32 * MB))
+    })
+    .flink("state.backend.rocksdb.memory.fixed-per-tm"),
+    Key::new("state.local-dir", |s, v| {
+        put(&mut s.state.local_dir, values::local_folder(v).map(Some))
+    })
+    .flink("state.backend.rocksdb.localdir"),
     Key::new("state.checkpoints.dir", |s, v| {
         put(&mut s.state.checkpoints_dir, values::location(v).map(Some))
     })
@@ -419,26 +441,10 @@ pub(super) static KEYS: &[Key] = &[
     .flink("execution.checkpointing.dir")
     .secrecy(Secrecy::Uri),
     Key::new("state.checkpoints.num-retained", |s, v| {
-        let parsed = values::whole(v, "checkpoints", 1..=10_000);
+        let parsed = values::whole(v, "snapshots", 1..=1_000);
         put(&mut s.state.checkpoints_retained, parsed)
     })
     .flink("execution.checkpointing.num-retained"),
-    Key::new("state.backend.incremental", |s, v| {
-        put(&mut s.state.incremental, values::truth(v))
-    })
-    .flink("execution.checkpointing.incremental"),
-    Key::new("state.local-dir", |s, v| {
-        put(&mut s.state.local_dir, values::folder(v).map(Some))
-    })
-    .flink("state.backend.rocksdb.localdir"),
-    Key::new("state.rocksdb.memory", |s, v| {
-        put(&mut s.state.rocksdb_memory, values::size(v, MB))
-    }),
-    Key::new("state.max-parallelism", |s, v| {
-        let parsed = values::whole(v, "groups", 1..=32_768);
-        put(&mut s.state.max_parallelism, parsed)
-    })
-    .flink("pipeline.max-parallelism"),
     Key::new("dedup.key", |s, v| {
         put(&mut s.dedup.key, values::columns(v))
     }),

@@ -52,9 +52,10 @@ pub use effective::{Effective, explain};
 pub use layers::{Layers, Place};
 pub use secret::{Properties, Secret, Uri};
 pub use settings::{
-    Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, Kafka, Log, LogFormat, Marker, Memory,
-    Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback, OnTopicRecreated, Pipeline,
-    Restart, RestartStrategy, S3, SchemaRegistry, Settings, Snapshots, State, StateBackend, Table,
+    Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, CheckpointRetention, Kafka, Log,
+    LogFormat, Marker, Memory, Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback,
+    OnTopicRecreated, Pipeline, Restart, RestartStrategy, S3, SchemaRegistry, Settings, Snapshots,
+    State, StateBackend, Table,
 };
 
 use merge::{Faults, Winners, by_key};

@@ -3,7 +3,7 @@
 //! What each one means stands once, in `default.toml`; here stands its type and what the type adds.
 
 use std::collections::BTreeMap;
-
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::effective::Sources;
@@ -16,6 +16,8 @@ pub struct Settings {
     pub pipeline: Pipeline,
     /// `parallelism`: worker threads in this process.
     pub parallelism: usize,
+    /// `max-parallelism`: key groups of every operator with state, 1 to 32768.
+    pub max_parallelism: u32,
     /// `kafka.*`
     pub kafka: Kafka,
     /// `catalog.*`
@@ -243,6 +245,8 @@ pub struct Checkpoint {
     pub tolerable_failed: u32,
     /// `checkpoint.max-concurrent`: 1.
     pub max_concurrent: usize,
+    /// `checkpoint.externalized-checkpoint-retention`
+    pub retention: CheckpointRetention,
 }
 
 impl Checkpoint {
@@ -330,23 +334,30 @@ pub struct Memory {
 /// `state.*`
 #[derive(Clone, Debug)]
 pub struct State {
-    /// `state.backend`
+    /// `state.backend.type`
     pub backend: StateBackend,
+    /// `state.backend.incremental`
+    pub incremental: bool,
+    /// `state.backend.rocksdb.memory`, in bytes, for all workers of this process together.
+    pub rocksdb_memory: u64,
+    /// `state.local-dir`: `None` is the system's folder for temporary files.
+    pub local_dir: Option<PathBuf>,
     /// `state.checkpoints.dir`: a location, as for the warehouse.
     pub checkpoints_dir: Option<String>,
     /// `state.checkpoints.num-retained`: at least 1.
     pub checkpoints_retained: usize,
-    /// `state.backend.incremental`
-    pub incremental: bool,
-    /// `state.local-dir`: an absolute path; `None` is the system's temporary folder.
-    pub local_dir: Option<String>,
-    /// `state.rocksdb.memory`, in bytes, for all states of this process together.
-    pub rocksdb_memory: u64,
-    /// `state.max-parallelism`: 1 to 32768.
-    pub max_parallelism: u32,
 }
 
-/// `state.backend`
+/// `checkpoint.externalized-checkpoint-retention`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointRetention {
+    /// They stay, to be started from again.
+    RetainOnCancellation,
+    /// They go with the pipeline.
+    DeleteOnCancellation,
+}
+
+/// `state.backend.type`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateBackend {
     /// On disk.
@@ -405,6 +416,7 @@ impl Settings {
                 name: String::new(),
             },
             parallelism: 0,
+            max_parallelism: 0,
             kafka: Kafka {
                 brokers: None,
                 topics: Vec::new(),
@@ -459,6 +471,7 @@ impl Settings {
                 timeout: Duration::ZERO,
                 tolerable_failed: 0,
                 max_concurrent: 0,
+                retention: CheckpointRetention::RetainOnCancellation,
             },
             restart: Restart {
                 strategy: RestartStrategy::None,
@@ -486,12 +499,11 @@ impl Settings {
             },
             state: State {
                 backend: StateBackend::Rocksdb,
+                incremental: false,
+                rocksdb_memory: 0,
+                local_dir: None,
                 checkpoints_dir: None,
                 checkpoints_retained: 0,
-                incremental: false,
-                local_dir: None,
-                rocksdb_memory: 0,
-                max_parallelism: 0,
             },
             dedup: Dedup {
                 key: Vec::new(),

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::{Secret, Uri};
-use super::settings::{CatalogKind, CheckpointMode, StateBackend};
+use super::settings::{CatalogKind, CheckpointMode, CheckpointRetention, StateBackend};
 
 /// A value, or what was expected.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -303,12 +304,14 @@ pub(super) fn location(value: &str) -> Parsed<String> {
     }
 }
 
-/// A local folder: an absolute path.
-pub(super) fn folder(value: &str) -> Parsed<String> {
+/// A folder on the local disk.
+pub(super) fn local_folder(value: &str) -> Parsed<PathBuf> {
     let value = value.trim();
-    match value.starts_with('/') && !value.chars().any(char::is_control) {
-        true => Ok(value.to_owned()),
-        false => Err("an absolute path".into()),
+    let path = value.strip_prefix("file://").unwrap_or(value);
+    if path.starts_with('/') && !path.chars().any(char::is_control) {
+        Ok(PathBuf::from(path))
+    } else {
+        Err("an absolute path or file:///absolute/path: one folder on the local disk".into())
     }
 }
 
@@ -345,6 +348,21 @@ pub(super) fn max_concurrent(value: &str) -> Parsed<usize> {
     whole(value, "checkpoints", 1..=1).map_err(|one| {
         format!("{one}: table commits form a chain, so a second checkpoint could only wait for the first")
     })
+}
+
+/// Flink's words for what becomes of checkpoints, in its spelling or in kebab-case.
+pub(super) fn checkpoint_retention(value: &str) -> Parsed<CheckpointRetention> {
+    use CheckpointRetention::{DeleteOnCancellation, RetainOnCancellation};
+    match &*value.trim().to_ascii_lowercase().replace('-', "_") {
+        "retain_on_cancellation" => Ok(RetainOnCancellation),
+        "delete_on_cancellation" => Ok(DeleteOnCancellation),
+        "no_externalized_checkpoints" => Err(
+            "RETAIN_ON_CANCELLATION or DELETE_ON_CANCELLATION: a table commit names its state \
+             snapshot, so that one is always kept outside of the process"
+                .into(),
+        ),
+        _ => Err("RETAIN_ON_CANCELLATION or DELETE_ON_CANCELLATION".into()),
+    }
 }
 
 /// Flink's names for state backends.

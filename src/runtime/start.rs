@@ -341,7 +341,7 @@ impl Preparation {
 
 /// The settings that decide what is read and what is written; secrets are masked.
 fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 10] = [
         "pipeline.",
         "kafka.topic",
         "catalog.",
@@ -351,6 +351,7 @@ fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
         "checkpoint.",
         "state.",
         "dedup.",
+        "max-parallelism",
     ];
     let decides = |key: &str| PREFIXES.iter().any(|prefix| key.starts_with(prefix));
     let effective = settings.effective().into_iter();

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::path::Path;
 
 use iceberg::table::Table;
 use serde_json::json;
@@ -65,7 +64,7 @@ impl States {
         Ok(Some(Self {
             identity: dataflow.identity(settings),
             operators: dataflow.states,
-            max_parallelism: MaxParallelism::new(settings.state.max_parallelism)?,
+            max_parallelism: MaxParallelism::new(settings.max_parallelism)?,
             retained: settings.state.checkpoints_retained,
             snapshots: SnapshotStore::open(location, &s3, owner.clone(), incremental)?,
             owner,
@@ -116,10 +115,10 @@ impl States {
         if head.max_parallelism != self.max_parallelism {
             let (made, set) = (head.max_parallelism, self.max_parallelism);
             return Err(Error::config(format!(
-                "state.max-parallelism is {set}, the state of this pipeline was made with {made}"
+                "max-parallelism is {set}, the state of this pipeline was made with {made}"
             ))
             .advice(format!(
-                "{untouched}. Set state.max-parallelism={made}: it is fixed once there is state"
+                "{untouched}. Set max-parallelism={made}: it is fixed once there is state"
             )));
         }
         Ok(())
@@ -152,11 +151,7 @@ impl RunState {
             config::StateBackend::Memory => BackendKind::Memory,
         };
         let temporary = env::temp_dir().join("calve");
-        let root = settings
-            .state
-            .local_dir
-            .as_ref()
-            .map_or(&*temporary, Path::new);
+        let root = settings.state.local_dir.as_deref().unwrap_or(&temporary);
         Ok(Self {
             folder: LocalFolder::prepare(root, &states.owner, generation)?,
             backends: Backends::new(kind, settings.state.rocksdb_memory),

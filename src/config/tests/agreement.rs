@@ -19,6 +19,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
     let Settings {
         pipeline,
         parallelism: _,
+        max_parallelism: _,
         kafka,
         catalog,
         warehouse: _,
@@ -45,7 +46,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         sources: _,
     } = settings;
     [
-        vec!["parallelism", "warehouse", "on-reject"],
+        vec!["parallelism", "max-parallelism", "warehouse", "on-reject"],
         vec!["on-rollback", "on-topic-recreated", "on-gap", "on-orphans"],
         vec!["target-file-size", "row-group-size"],
         all!(pipeline => Pipeline { name: "pipeline.name" }),
@@ -92,6 +93,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             timeout: "checkpoint.timeout",
             tolerable_failed: "checkpoint.tolerable-failed-checkpoints",
             max_concurrent: "checkpoint.max-concurrent",
+            retention: "checkpoint.externalized-checkpoint-retention",
         }),
         all!(restart => Restart {
             strategy: "restart-strategy.type",
@@ -113,13 +115,12 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         }),
         all!(memory => Memory { in_flight: "memory.in-flight", uncommitted: "memory.uncommitted" }),
         all!(state => State {
-            backend: "state.backend",
+            backend: "state.backend.type",
+            incremental: "state.backend.incremental",
+            rocksdb_memory: "state.backend.rocksdb.memory",
+            local_dir: "state.local-dir",
             checkpoints_dir: "state.checkpoints.dir",
             checkpoints_retained: "state.checkpoints.num-retained",
-            incremental: "state.backend.incremental",
-            local_dir: "state.local-dir",
-            rocksdb_memory: "state.rocksdb.memory",
-            max_parallelism: "state.max-parallelism",
         }),
         all!(dedup => Dedup { key: "dedup.key", ttl: "dedup.ttl" }),
         all!(schema_registry => SchemaRegistry { url: "schema-registry.url" }),
@@ -173,6 +174,8 @@ fn what_has_no_default_is_optional() {
         "timeout: 0ns",
         "interval: 0ns",
         "max_concurrent: 0",
+        "rocksdb_memory: 0",
+        "checkpoints_retained: 0",
         "parallelism: 0",
         "database: []",
         "level: \"\"",
@@ -210,7 +213,8 @@ fn every_value_in_the_defaults_is_right_and_moves_its_own_field() {
             "on-rollback",
             "on-topic-recreated",
             "s3.path-style-access",
-            "state.backend",
+            "checkpoint.externalized-checkpoint-retention",
+            "state.backend.type",
         ];
         assert_eq!(typed(&settings) == blank, unmoved.contains(name), "{name}");
     }
@@ -347,6 +351,13 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.memory.in_flight, 8 << 20);
     assert_eq!(s.memory.uncommitted, 16 << 30);
     assert_eq!(s.state.backend, StateBackend::Rocksdb);
+    assert!(s.state.incremental);
+    assert_eq!(s.state.rocksdb_memory, 256 << 20);
+    assert_eq!(s.state.local_dir, None);
+    assert_eq!(s.state.checkpoints_retained, 3);
+    assert_eq!(s.max_parallelism, 128);
+    let retention = CheckpointRetention::RetainOnCancellation;
+    assert_eq!(s.checkpoint.retention, retention);
     assert_eq!(s.metrics.prometheus_port, None);
     assert_eq!(s.log.format, LogFormat::Text);
     assert_eq!(s.log.level, "info");

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::Setup;
 use crate::config::values::*;
-use crate::config::{CheckpointMode, RestartStrategy, StateBackend};
+use crate::config::{CheckpointMode, CheckpointRetention, RestartStrategy, StateBackend};
 
 #[test]
 fn durations_are_read_as_flink_reads_them() {
@@ -134,6 +134,51 @@ fn words_are_taken_in_any_case_and_listed_if_wrong() {
     // The older of Flink's two names for it.
     let restarts = Setup::new().flag("restart-strategy", "Fixed-Delay").load();
     assert_eq!(restarts.restart.strategy, RestartStrategy::FixedDelay);
+}
+
+#[test]
+fn what_becomes_of_checkpoints_is_said_in_flinks_words() {
+    use CheckpointRetention::{DeleteOnCancellation, RetainOnCancellation};
+    for (word, meaning) in [
+        ("RETAIN_ON_CANCELLATION", RetainOnCancellation),
+        ("delete-on-cancellation", DeleteOnCancellation),
+    ] {
+        assert_eq!(checkpoint_retention(word), Ok(meaning));
+    }
+    let refused = checkpoint_retention("NO_EXTERNALIZED_CHECKPOINTS").unwrap_err();
+    assert!(
+        refused.contains("always kept outside of the process"),
+        "{refused}"
+    );
+    assert!(checkpoint_retention("keep").is_err());
+}
+
+#[test]
+fn the_folder_of_running_state_is_on_the_local_disk() {
+    for folder in ["/var/lib/calve", "file:///var/lib/calve"] {
+        assert_eq!(local_folder(folder), Ok("/var/lib/calve".into()));
+    }
+    for wrong in [
+        "",
+        "state",
+        "s3://bucket/state",
+        "file://host",
+        "hdfs:///state",
+    ] {
+        assert!(local_folder(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn both_of_flinks_names_for_the_backend_are_taken_beside_its_options() {
+    for name in ["state.backend", "state.backend.type"] {
+        let settings = Setup::new()
+            .flag(name, "hashmap")
+            .flag("state.backend.incremental", "false")
+            .load();
+        assert_eq!(settings.state.backend, StateBackend::Memory);
+        assert!(!settings.state.incremental);
+    }
 }
 
 #[test]
