@@ -106,6 +106,38 @@ impl Owners {
 }
 
 /// Works with a memory.
+///
+/// A dataflow that passes on every hundredth record of each user:
+///
+/// ```no_run
+/// use calve::prelude::*;
+///
+/// const SAMPLED: Dataflow = Dataflow::new("sampled", "Every hundredth record of each user", build)
+///     .keeping(&["sample"]);
+///
+/// fn build(job: &Job<'_>) -> Result<()> {
+///     let user = job.key_columns(&["user_id".to_owned()])?;
+///     let mut state = job.state("sample")?;
+///     let counts: ValueState<Key, u64> = state.store().value("count", None)?;
+///     let (rows, rejects) = job
+///         .kafka_source()?
+///         .batch(job.batching())
+///         .decode(job.decoder()?, job.process());
+///     let sampled = rows.keyed(user.clone(), &state).stateful(state, move |store, rows: Rows| {
+///         let mut keep = Vec::new();
+///         for key in user.of(&rows.batch)?.iter() {
+///             let count = counts.get(store, key)?.unwrap_or(0);
+///             keep.push(count % 100 == 0);
+///             counts.put(store, key, &(count + 1))?;
+///         }
+///         rows.filter(keep)
+///     });
+///     job.commits_wait_for(rejects.on_reject(job.settings().on_reject, job.process()));
+///     job.commit(sampled.stage(job.sink(), job.process(), job.budget()));
+///     Ok(())
+/// }
+/// # fn main() { calve::cli::main(&[SAMPLED]); }
+/// ```
 pub trait Stateful<'scope, D> {
     /// Runs `logic` on the state and everything that arrives, epoch after epoch; what it makes of it goes on.
     ///

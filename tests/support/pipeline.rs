@@ -95,6 +95,10 @@ impl Pipeline {
         self.calve(&["run", "dedup"])
             .env("CALVE_DEDUP_KEY", "sample_id")
             .env("FLINK_CHECKPOINT_DIR", &self.checkpoints_location())
+            .env(
+                "CALVE_STATE_LOCAL_DIR",
+                &format!("{}/state", self.dir().display()),
+            )
     }
 
     /// Where snapshots of state are kept, as calve is told it.
