@@ -43,6 +43,9 @@ use crate::process::Process;
 use crate::state::{LocalSnapshot, MaxParallelism, SnapshotStore, StatePart, StateStore};
 use crate::time::{Epoch, Generation};
 
+#[cfg(test)]
+mod tests;
+
 /// The first pause between two attempts at an upload; it doubles each time.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest.
