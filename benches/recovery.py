@@ -149,9 +149,9 @@ def p99(values):
 
 
 def around(took, epoch):
-    """The median of the epochs around one."""
-    width = max(5, epoch // 20)
-    return statistics.median(took[max(0, epoch - width) : epoch + width])
+    """The epochs around one: enough of them that one in which manifests are merged is among them."""
+    width = max(5, min(epoch // 2, 200))
+    return took[max(0, epoch - width) : epoch + width]
 
 
 def main():
@@ -160,8 +160,10 @@ def main():
     parser.add_argument("--epochs", type=int, default=10_000, help="epochs of the run with snapshot retention")
     parser.add_argument("--restarts", type=int, default=9)
     parser.add_argument("--rate", type=int, default=5000, help="records a second")
+    parser.add_argument("--unmerged", action="store_true", help="also with commit.manifest-merge.enabled=false")
+    parser.add_argument("--calve", help="a binary, instead of one that is built now")
     arguments = parser.parse_args()
-    calve, _ = build()
+    calve = arguments.calve or build()[0]
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
     print(f"{os.cpu_count()} × {cpu}, -w 6, {arguments.rate} records/s, checkpoint.interval {INTERVAL}\n")
     many = f"{arguments.snapshots:,}"
@@ -184,17 +186,22 @@ def main():
                 flush=True,
             )
             slopes.append((f"{name}, all snapshots kept", took))
+            retention = ["snapshots.max-age=1s", "snapshots.min-to-keep=100"]
             kept = Pipeline(calve, catalog, run, scratch / f"{run}-{catalog}-kept")
-            took = kept.commit(arguments.epochs, "snapshots.max-age=1s", "snapshots.min-to-keep=100")
-            slopes.append((f"{name}, 100 snapshots kept", took))
+            slopes.append((f"{name}, 100 snapshots kept", kept.commit(arguments.epochs, *retention)))
+            if arguments.unmerged:
+                retention.append("table.properties.commit.manifest-merge.enabled=false")
+                kept = Pipeline(calve, catalog, run, scratch / f"{run}-{catalog}-unmerged")
+                slopes.append((f"{name}, the same, manifests not merged", kept.commit(arguments.epochs, *retention)))
     finally:
         load.stop()
         shutil.rmtree(scratch)
     marks = [mark for mark in (10, 100, 1_000, 10_000) if mark <= max(len(took) for _, took in slopes)]
-    print(f"\nMedian of close → visible around epoch …\n\n| | {' | '.join(f'{mark:,}' for mark in marks)} |")
+    print(f"\nClose → visible around epoch …: median, p99\n\n| | {' | '.join(f'{mark:,}' for mark in marks)} |")
     print("|---|" + "---|" * len(marks))
     for name, took in slopes:
-        cells = [f"{around(took, mark):.0f} ms" if mark <= len(took) else "" for mark in marks]
+        near = [around(took, mark) if mark <= len(took) else [] for mark in marks]
+        cells = [f"{statistics.median(some):.0f}, {p99(some):.0f} ms" if some else "" for some in near]
         print(f"| {name} | {' | '.join(cells)} |")
 
 

@@ -14,6 +14,7 @@ use std::fmt;
 /// | [`Kind::External`] | 4 | yes, once the service answers again |
 /// | [`Kind::Fenced`] | 5 | no: a newer process runs this pipeline |
 /// | [`Kind::Diverged`] | 6 | no: table or topic are not what the marker says |
+/// | [`Kind::Unverified`] | 7 | no: a check of `calve verify` failed |
 /// | [`Kind::Internal`] | 70 | perhaps: a defect of calve |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -27,6 +28,8 @@ pub enum Kind {
     Fenced,
     /// The table or the topic were changed under the pipeline (rollback, recreation, lost offsets).
     Diverged,
+    /// A check of `calve verify` failed.
+    Unverified,
     /// A defect in calve itself.
     Internal,
 }
@@ -35,7 +38,7 @@ impl Kind {
     /// True if errors of this kind stay what they are until a person acts.
     fn is_permanent(self) -> bool {
         match self {
-            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged => true,
+            Kind::Config | Kind::Data | Kind::Fenced | Kind::Diverged | Kind::Unverified => true,
             Kind::External | Kind::Internal => false,
         }
     }
@@ -48,6 +51,7 @@ impl Kind {
             Kind::External => 4,
             Kind::Fenced => 5,
             Kind::Diverged => 6,
+            Kind::Unverified => 7,
             Kind::Internal => 70,
         }
     }
@@ -102,9 +106,21 @@ impl Error {
         Self::new(Kind::Diverged, message)
     }
 
+    /// What was to be verified does not hold.
+    pub fn unverified(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unverified, message)
+    }
+
     /// A defect of calve.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
+    }
+
+    /// Puts in front of the message where the fault stands.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
     }
 
     /// Adds what to do about it: a command, a setting, a place to look.
@@ -131,6 +147,22 @@ impl Error {
         self
     }
 
+    /// What happened, and why, without the advice.
+    pub fn says(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self.source.as_deref().map(|s| s as &dyn std::error::Error);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What to do about it, if anybody knows.
+    pub fn remedy(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
     /// Whose turn it is.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -153,12 +185,7 @@ impl Error {
 /// `message`, then `: cause` for each cause that adds something, then the advice on its own line.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        let mut cause = self.source.as_deref().map(|s| s as &dyn std::error::Error);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
+        f.write_str(&self.says())?;
         if let Some(advice) = &self.advice {
             write!(f, "\n  → {advice}")?;
         }

@@ -18,9 +18,9 @@
 //! # The rooms
 //!
 //! Bottom up; nothing imports upward. [`error`], [`time`], [`offsets`], [`messages`], [`rows`],
-//! [`alarm`], [`budget`], [`metrics`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
-//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`state`]; then [`operators`] and [`audit`]; then [`observe`]
-//! and [`runtime`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
+//! [`alarm`], [`budget`], [`metrics`], [`control`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
+//! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`state`]; then [`operators`], [`audit`]
+//! and [`inspect`]; then [`observe`] and [`runtime`]; then [`verify`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
@@ -30,10 +30,12 @@ pub mod budget;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod error;
 mod failpoint;
 pub mod format;
 pub mod iceberg;
+pub mod inspect;
 pub mod kafka;
 pub mod messages;
 pub mod metrics;
@@ -46,5 +48,6 @@ pub mod rows;
 pub mod runtime;
 pub mod state;
 pub mod time;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 /// Labels of the per-partition figures.
@@ -63,22 +64,60 @@ pub struct Metrics {
     pub state_snapshot_ms: Gauge<i64, AtomicI64>,
     /// Bytes of state that were uploaded for checkpoints.
     pub state_bytes_uploaded: Counter<u64, AtomicU64>,
-    /// Records between the source's position and the partition's end.
-    lag: Family<PartitionLabels, Gauge<i64, AtomicI64>>,
-    /// The partitions that have a lag: a family can't be listed.
-    lag_partitions: Arc<Mutex<BTreeMap<PartitionLabels, i64>>>,
+    /// From the close of an epoch to the proof of its commit.
+    pub checkpoint_seconds: Seconds,
+    /// What of it the commit itself took.
+    pub commit_seconds: Seconds,
+    positions: Arc<Mutex<BTreeMap<PartitionLabels, Position>>>,
+}
+
+/// Where the source stands in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The next offset.
+    pub next: i64,
+    /// Records between it and the partition's end.
+    pub lag: i64,
+}
+
+/// How often something has taken how long.
+#[derive(Clone, Debug)]
+pub struct Seconds(Histogram);
+
+impl Default for Seconds {
+    /// From 10 ms to three minutes.
+    fn default() -> Self {
+        Self(Histogram::new(exponential_buckets(0.01, 2.0, 15)))
+    }
+}
+
+impl Seconds {
+    /// Counts one more.
+    pub fn observe(&self, time: Duration) {
+        self.0.observe(time.as_secs_f64());
+    }
 }
 
 impl Metrics {
-    /// Sets the lag of one partition, in records.
-    pub fn set_lag(&self, partition: &PartitionLabels, lag: i64) {
-        self.lag.get_or_create(partition).set(lag);
-        lock(&self.lag_partitions).insert(partition.clone(), lag);
+    /// Notes where the source stands in one partition.
+    pub fn set_position(&self, partition: &PartitionLabels, next: i64, lag: i64) {
+        let position = Position { next, lag };
+        lock(&self.positions).insert(partition.clone(), position);
+    }
+
+    /// Where the source stands in each partition of this process.
+    pub fn positions(&self) -> Vec<(PartitionLabels, Position)> {
+        let positions = lock(&self.positions);
+        let positions = positions.iter();
+        positions
+            .map(|(labels, at)| (labels.clone(), *at))
+            .collect()
     }
 
     /// The lag over all partitions of this process, in records.
     pub fn lag_total(&self) -> u64 {
-        lock(&self.lag_partitions).values().sum::<i64>().max(0) as u64
+        let positions = lock(&self.positions);
+        positions.values().map(|at| at.lag).sum::<i64>().max(0) as u64
     }
 
     /// Registers every figure under the prefix `calve_`.
@@ -104,7 +143,20 @@ impl Metrics {
             checkpoint_records, "Records of the last proved commit";
             checkpoint_duration_ms, "Milliseconds from the close of the last committed epoch to the proof of its commit";
             state_snapshot_ms, "Milliseconds that the last local snapshot of a state stopped its operator";
-            lag, "Records between the source's position and the end of the partition";
+        }
+        for (name, help, seconds) in [
+            (
+                "checkpoint_duration",
+                "From the close of an epoch to the proof of its commit",
+                &self.checkpoint_seconds,
+            ),
+            (
+                "commit_duration",
+                "From the first attempt at a commit to its proof",
+                &self.commit_seconds,
+            ),
+        ] {
+            registry.register_with_unit(name, help, Unit::Seconds, seconds.0.clone());
         }
         registry.register_with_unit(
             "read",

@@ -1,8 +1,8 @@
 //! What the workers of one operating-system process share: a failure slot, the wish to drain, the
-//! async runtime and the figures.
+//! async runtime, the figures and the desk at which outsiders ask.
 //!
 //! A dataflow that is started again after a failure gets a [`Process`] of its own, so that nothing that
-//! is left of the one before can fail it; the wish to drain, the runtime and the figures stay the same.
+//! is left of the one before can fail it; all the rest stays the same.
 //!
 //! A timely worker that fails alone leaves its siblings parked for ever, waiting for progress that
 //! never comes. So nothing in a dataflow panics or returns early: it calls [`Process::fail`], which
@@ -20,6 +20,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+use crate::control::{Control, Phase};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::time::Generation;
@@ -35,13 +36,15 @@ pub struct Process {
     started: OnceLock<Instant>,
     /// True once the dataflow is over: its tasks end.
     over: watch::Sender<bool>,
-    workers: Mutex<Vec<Thread>>,
+    workers: Arc<Mutex<Vec<Thread>>>,
+    has_workers: AtomicBool,
     drain: Arc<Drain>,
     /// The newest generation that this process has tried to claim; 0 is none.
     claimed: Arc<AtomicU64>,
     chores: Mutex<Vec<oneshot::Receiver<()>>>,
     runtime: Handle,
     metrics: Metrics,
+    control: Arc<Control>,
 }
 
 /// The wish to end in order.
@@ -59,31 +62,38 @@ impl Process {
             failure: Mutex::new(None),
             started: OnceLock::new(),
             over: watch::Sender::new(false),
-            workers: Mutex::new(Vec::new()),
+            workers: Arc::default(),
+            has_workers: AtomicBool::new(false),
             drain: Arc::default(),
             claimed: Arc::default(),
             chores: Mutex::new(Vec::new()),
             runtime,
             metrics: Metrics::default(),
+            control: Arc::default(),
         }
     }
 
     /// The same process for the next start of its dataflow: not failed, without workers. Whoever holds
-    /// the old one can still ask for a drain and read the figures.
+    /// the old one can still ask for a drain or an end, and read the figures.
     #[must_use]
     pub fn restarted(&self) -> Self {
         lock(&self.drain.listeners).clear();
+        lock(&self.workers).clear();
         Self {
             drain: Arc::clone(&self.drain),
             claimed: Arc::clone(&self.claimed),
+            workers: Arc::clone(&self.workers),
             metrics: self.metrics.clone(),
+            control: Arc::clone(&self.control),
             ..Self::new(self.runtime.clone())
         }
     }
 
     /// Notes that the dataflow runs.
     pub fn has_started(&self) {
-        self.started.get_or_init(Instant::now);
+        if self.started.set(Instant::now()).is_ok() {
+            self.control.enter(Phase::Running);
+        }
     }
 
     /// How long the dataflow has run; `None` if it never came to that.
@@ -112,14 +122,26 @@ impl Process {
     pub fn fail(&self, error: Error) {
         lock(&self.failure).get_or_insert(error);
         self.failed.store(true, Ordering::Release);
+        self.wake_workers();
+    }
+
+    /// Ends the run at once and without an error: nothing more is committed, and a wait for a restart
+    /// is over. What was read since the last checkpoint is read again by the next start.
+    pub fn cancel(&self) {
+        self.control.cancel();
+        self.drain.wished.send_replace(true);
+        self.wake_workers();
+    }
+
+    fn wake_workers(&self) {
         for worker in lock(&self.workers).iter() {
             worker.unpark();
         }
     }
 
-    /// True once [`Process::fail`] was called.
+    /// True once [`Process::fail`] or [`Process::cancel`] was called: the workers leave.
     pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+        self.failed.load(Ordering::Acquire) || self.control.is_cancelled()
     }
 
     /// Takes the error that stopped the process.
@@ -154,11 +176,12 @@ impl Process {
     /// Registers the calling thread as a worker, to be woken when the process fails.
     pub fn register_worker(&self) {
         lock(&self.workers).push(std::thread::current());
+        self.has_workers.store(true, Ordering::Release);
     }
 
     /// True once a worker runs: before that the processes of the run are still being connected.
     pub fn has_workers(&self) -> bool {
-        !lock(&self.workers).is_empty()
+        self.has_workers.load(Ordering::Acquire)
     }
 
     /// Registers an operator that wants to run when draining begins.
@@ -234,6 +257,11 @@ impl Process {
     /// The figures of this process.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where outsiders ask.
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
     }
 }
 

@@ -26,19 +26,22 @@ fn named_tests(text: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_test_that_exactly_once_md_names_is_there() {
+fn every_test_that_a_document_names_is_there() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("docs/exactly-once.md")).expect("the document");
-    let (named, tests) = (named_tests(&text), tests());
-    assert!(named.len() > 40, "{} tests are named", named.len());
-    let missing: Vec<_> = named
-        .iter()
-        .filter(|name| match name.split_once(".rs::") {
-            None => !tests.contains(**name),
-            Some((file, test)) => !has_test(&root.join(format!("{file}.rs")), test),
-        })
-        .collect();
-    assert!(missing.is_empty(), "not there: {missing:#?}");
+    let tests = tests();
+    for (document, least) in [("exactly-once.md", 40), ("moving-from-flink.md", 1)] {
+        let text = fs::read_to_string(root.join("docs").join(document)).expect("the document");
+        let named = named_tests(&text);
+        assert!(named.len() >= least, "{} tests are named", named.len());
+        let missing: Vec<_> = named
+            .iter()
+            .filter(|name| match name.split_once(".rs::") {
+                None => !tests.contains(**name),
+                Some((file, test)) => !has_test(&root.join(format!("{file}.rs")), test),
+            })
+            .collect();
+        assert!(missing.is_empty(), "{document}: not there: {missing:#?}");
+    }
 }
 
 fn has_test(file: &Path, test: &str) -> bool {

@@ -195,6 +195,43 @@ fn an_error_in_a_file_is_said_with_its_line() {
 }
 
 #[test]
+fn a_fault_in_the_declared_columns_is_said_with_the_place_of_the_declaration() {
+    let pipeline = pipeline();
+    let file = pipeline.dir().join("calve.toml");
+    fs::write(
+        &file,
+        "# two lines\ntable.columns = \"id strin not null\"\n",
+    )
+    .unwrap();
+    let calve = pipeline
+        .calve(&["config"])
+        .without_env("CALVE_TABLE_COLUMNS")
+        .arg("--config")
+        .arg(file.to_str().unwrap());
+    calve.run().expect_code(2).expect_output(&[
+        "calve.toml, line 2: table.columns: ",
+        "strin",
+        "string",
+    ]);
+    let calve = pipeline
+        .calve(&["config"])
+        .env("CALVE_TABLE_COLUMNS", "_offset string");
+    calve.run().expect_code(2).expect_output(&[
+        "environment variable CALVE_TABLE_COLUMNS: table.columns: ",
+        "_offset",
+        "provenance",
+    ]);
+    // A run says the same before it makes anything.
+    let calve = pipeline
+        .calve(&["run", "--bounded"])
+        .env("CALVE_TABLE_COLUMNS", "id strin");
+    calve.run().expect_code(2).expect_output(&[
+        "environment variable CALVE_TABLE_COLUMNS: table.columns: ",
+        "strin",
+    ]);
+}
+
+#[test]
 fn help_is_long_and_h_is_the_host_file() {
     let pipeline = pipeline();
     pipeline

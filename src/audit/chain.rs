@@ -128,20 +128,27 @@ impl Coverage {
 
     /// The offsets that may have rows written before the oldest retained marker.
     pub fn expired(&self, place: &Place) -> Range<i64> {
+        match self.complete {
+            true => 0..0,
+            false => self.before(place),
+        }
+    }
+
+    /// The offsets before the oldest range.
+    fn before(&self, place: &Place) -> Range<i64> {
         match self.partitions.get(place) {
-            Some(covered) if !self.complete && place.life == 0 => {
-                0..covered.first().or(covered.next).unwrap_or(0)
-            }
+            Some(covered) if place.life == 0 => 0..covered.first().or(covered.next).unwrap_or(0),
             _ => 0..0,
         }
     }
 
-    /// All offsets that may have rows, whoever wrote the file that holds them now.
+    /// All offsets that may have rows in files of other programs: those of the ranges, whose rows a compaction may
+    /// have moved, and those before them, of which another engine may have written the rows before the pipeline began.
     pub fn union(&self, place: &Place) -> OffsetSet {
         let covered = self.partitions.get(place).into_iter();
         let ranges = covered.flat_map(|covered| &covered.ranges);
         let ranges = ranges.map(|(_, range)| range.clone());
-        OffsetSet::of(ranges.chain([self.expired(place)]))
+        OffsetSet::of(ranges.chain([self.before(place)]))
     }
 }
 

@@ -306,7 +306,7 @@ impl Rows {
 /// |---|---|
 /// | a marker | the ranges of that marker |
 /// | an expired commit | what is before the oldest retained marker |
-/// | foreign | all of that: a compaction moves rows of any commit |
+/// | foreign | all of that: a compaction moves rows of any commit, another engine wrote what is before the first |
 fn allowed(place: &Place, origin: Origin, coverage: &Coverage, chain: &[Link]) -> OffsetSet {
     match origin {
         Origin::Marker(index) => {

@@ -88,9 +88,10 @@ pub(super) struct Manifests {
 
 /// Reads the manifests of the current snapshot, and as few others as possible.
 ///
-/// Appends leave older manifests as they are, so the current list mostly names the manifests of all
-/// commits. Where another engine has rewritten them, the newest commit before that still does: its
-/// list is read, and so on downwards, until each commit has been seen as it was made.
+/// An entry names the snapshot that added its file, also in a manifest that was merged from others, so the
+/// current list mostly tells of all commits. Where another engine has rewritten the files themselves, the newest
+/// commit before that still does: its list is read, and so on downwards, until each commit has been seen as it
+/// was made.
 pub(super) async fn read(
     table: &Table,
     chain: &[Link],
@@ -107,9 +108,9 @@ pub(super) async fn read(
         .iter()
         .any(|manifest| manifest.content == ManifestContentType::Deletes);
     let mut manifests = entries(table, list);
-    while let Some((manifest, files)) = manifests.try_next().await? {
+    while let Some((_, files)) = manifests.try_next().await? {
         found.live.extend(live_files(&files, columns));
-        added.take(&manifest, &files);
+        added.take_live(&files);
     }
     drop(manifests);
     for (index, link) in chain.iter().enumerate().rev() {
@@ -132,7 +133,7 @@ pub(super) async fn read(
         }
         let mut manifests = entries(table, list);
         while let Some((manifest, files)) = manifests.try_next().await? {
-            added.take(&manifest, &files);
+            added.take_made(&manifest, &files);
         }
     }
     found.written = added.finish();
@@ -228,8 +229,19 @@ impl Added {
         }
     }
 
+    /// Takes the files that are live and that commits of the chain have added.
+    fn take_live(&mut self, entries: &Entries) {
+        for (status, added_by, file) in entries {
+            if let Some(index) = self.index.get(added_by)
+                && *status != ManifestStatus::Deleted
+            {
+                self.files[*index].insert(file.file_path().to_owned(), file.record_count());
+            }
+        }
+    }
+
     /// Takes the files that a manifest of a commit of the chain adds in that commit.
-    fn take(&mut self, manifest: &ManifestFile, entries: &Entries) {
+    fn take_made(&mut self, manifest: &ManifestFile, entries: &Entries) {
         let Some(index) = self.index.get(&manifest.added_snapshot_id) else {
             return;
         };

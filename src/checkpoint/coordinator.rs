@@ -11,10 +11,14 @@
 //! follows the operator's own capability alone: it stands at the open epoch, moves on with each
 //! close, and is dropped after the last one, which ends the whole dataflow in order.
 //!
+//! Asks for a checkpoint come from outside the dataflow, through [`crate::control`]: the epoch that is closed for
+//! them is an epoch like any other.
+//!
 //! The frontier of `outcomes` is the durable frontier: once it has passed *e*, *e* is in the table. The
 //! frontier can't tell that *e* has failed, since the sink keeps its capability; the message says it, and
 //! the next epoch, with which the files of *e* ride, may close although the frontier stands.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,7 +54,12 @@ pub fn coordinator<'scope>(
     let mut output = OutputBuilder::from(output);
     let mut reports = builder.new_input_connection(reports, Exchange::new(|_| 0), []);
     let mut outcomes = builder.new_input_connection(outcomes, Pipeline, []);
-    let mut alarm = Alarm::new(scope.activator_for(builder.operator_info().address));
+    let address = builder.operator_info().address;
+    let mut alarm = Alarm::new(scope.activator_for(Rc::clone(&address)));
+    if is_coordinator {
+        let wake = scope.worker().sync_activator_for(address.to_vec());
+        process.control().take_asks(wake);
+    }
 
     builder.build(move |mut capabilities| {
         // Only worker 0 speaks; the others' capabilities would hold every epoch open for ever.
@@ -128,6 +137,7 @@ pub fn coordinator<'scope>(
                     failed,
                     finish: finish || exhausted.iter().all(|&done| done),
                     urgent,
+                    asked: process.control().is_asked(),
                 },
                 now,
             );
@@ -141,6 +151,7 @@ pub fn coordinator<'scope>(
                 Step::CloseLast => true,
             };
             let epoch = *current.time();
+            process.control().closed(epoch);
             output
                 .activate()
                 .session(current)

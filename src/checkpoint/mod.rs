@@ -3,16 +3,18 @@
 //! There is no barrier message. The [`coordinator`] broadcasts [`Close`]; each source answers with a
 //! [`Cut`] at that epoch and downgrades its capability; timely's frontier tells everybody downstream
 //! when all of the epoch has arrived. The room holds no I/O: [`decisions`] are pure functions over
-//! observed facts, with [`rollback`], [`positions`] and [`state`] for what a start begins with; [`pace`]
+//! observed facts, with [`rollback`], [`positions`], [`state`] and [`savepoint`] for what a start begins with; [`pace`]
 //! is the only policy about time; and the coordinator joins them to the dataflow.
 
 pub mod coordinator;
 pub mod decisions;
 pub(crate) mod history;
 pub mod marker;
+pub mod migration;
 pub mod pace;
 pub mod positions;
 pub mod rollback;
+pub mod savepoint;
 pub mod state;
 
 #[cfg(test)]

@@ -32,6 +32,8 @@ pub struct Observed {
     pub finish: bool,
     /// Somebody waits for a commit (a full budget): the interval need not be over.
     pub urgent: bool,
+    /// Somebody has asked for a checkpoint: neither interval nor pause need be over.
+    pub asked: bool,
 }
 
 /// What to do now.
@@ -50,13 +52,16 @@ pub enum Step {
 }
 
 impl Pace {
-    /// | outstanding commit | failed in a row | finish | interval over, or urgent | pause over | step |
-    /// |---|---|---|---|---|---|
-    /// | yes | – | – | – | – | wait for the commit |
-    /// | no | more than tolerable | – | – | – | give up |
-    /// | no | tolerable | yes | – | – | close, last |
-    /// | no | tolerable | no | yes | yes | close |
-    /// | no | tolerable | no | otherwise | | wait for what is left of both |
+    /// | outstanding commit | failed in a row | finish | asked | interval over, or urgent | pause over | step |
+    /// |---|---|---|---|---|---|---|
+    /// | yes | – | – | – | – | – | wait for the commit |
+    /// | no | more than tolerable | – | – | – | – | give up |
+    /// | no | tolerable | yes | – | – | – | close, last |
+    /// | no | tolerable | no | yes | – | – | close |
+    /// | no | tolerable | no | no | yes | yes | close |
+    /// | no | tolerable | no | no | otherwise | | wait for what is left of both |
+    ///
+    /// As in Flink, min-pause holds for the checkpoints that the interval brings, not for those that somebody wants.
     pub fn step(&self, observed: &Observed, now: Instant) -> Step {
         if observed.outstanding {
             return Step::WaitForCommit;
@@ -66,6 +71,9 @@ impl Pace {
         }
         if observed.finish {
             return Step::CloseLast;
+        }
+        if observed.asked {
+            return Step::Close;
         }
         let interval_left = if observed.urgent {
             Duration::ZERO

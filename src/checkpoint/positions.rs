@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::decisions::Start;
 use super::marker::{Marker, MarkerId, Ranges};
+use super::rollback::Recovery;
 use crate::config::{OffsetReset, OnGap, OnTopicRecreated};
 use crate::error::{Error, Result};
 use crate::offsets::{NextOffset, Offsets, Watermarks};
@@ -88,15 +89,21 @@ impl Start {
         match self {
             Self::Fresh | Self::Refuse(_) => None,
             Self::Resume(marker) => Some(Carried::from(&**marker)),
-            Self::Recover(recovery) => Some(Carried {
-                parent: recovery.newest.as_ref().map(|marker| marker.id.clone()),
-                next: recovery.next.clone(),
-                known: Offsets::new(),
-                topic_ids: recovery.topic_ids.clone(),
-                gaps: recovery.left_out.clone(),
-                state_snapshot: recovery.state_snapshot.clone(),
-                ..Carried::from(&recovery.recorded)
-            }),
+            Self::Recover(recovery) => Some(Carried::from(&**recovery)),
+        }
+    }
+}
+
+impl From<&Recovery> for Carried {
+    fn from(recovery: &Recovery) -> Self {
+        Self {
+            parent: recovery.newest.as_ref().map(|marker| marker.id.clone()),
+            next: recovery.next.clone(),
+            known: Offsets::new(),
+            topic_ids: recovery.topic_ids.clone(),
+            gaps: recovery.left_out.clone(),
+            state_snapshot: recovery.state_snapshot.clone(),
+            ..Carried::from(&recovery.recorded)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Layers;
 use crate::error::Result;
@@ -43,6 +43,35 @@ pub(super) enum Command {
     /// nothing is written. Needs the settings of catalog and table, and pipeline.name. Exit code: 0 if the record is in
     /// the table once, or rightly not at all; 6 if it is there more than once, or was committed and is gone.
     Explain(ExplainArgs),
+    /// Take a table over from another engine, at the offsets that it left
+    Migrate(MigrateArgs),
+    /// Check that the pipeline is set up for exactly once, each claim by evidence
+    ///
+    /// Five checks: checkpoints, the Kafka source, the Iceberg sink, the table's own proof, and how they fit together.
+    /// The pipeline may run or not: it is not claimed, and nothing is written to its table. What is written is a file in
+    /// the checkpoint directory and a scratch table calve_verify_… in the table's namespace, whose compare-and-swap is
+    /// tried; both are deleted. Exit code: 0 if nothing fails, 7 if something does.
+    Verify(VerifyArgs),
+    /// The checkpoints of the pipeline, from the snapshots of its table alone
+    ///
+    /// Needs the settings of catalog and table, and pipeline.name. Kafka is not asked, and nothing is written.
+    Checkpoints(CheckpointsArgs),
+    /// The tables of the namespace: which pipelines write to them, and how their files grow
+    Tables(TablesArgs),
+    /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
+    ///
+    /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
+    Savepoint(SavepointArgs),
+    /// Stop a running pipeline in order: no more records are read, a last checkpoint is made
+    Stop(StopArgs),
+    /// Stop a running pipeline at once, without a last checkpoint: nothing is lost, the next start reads it again
+    Cancel(RemoteArgs),
+    /// Make a running pipeline close the open checkpoint now, and wait until it is in the table
+    Checkpoint(RemoteArgs),
+    /// Print a script that completes calve's commands in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page (calve man | man -l -)
+    Man,
 }
 
 /// Where settings come from, beside the environment.
@@ -51,6 +80,9 @@ pub(super) struct SettingsArgs {
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Flink's config.yaml, or flink-conf.yaml: the weakest layer after the defaults
+    #[arg(long, value_name = "FILE")]
+    flink_conf: Option<PathBuf>,
     /// One setting, e.g. --set checkpoint.interval=10s (any key of `calve config`)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -64,7 +96,11 @@ impl SettingsArgs {
             flags.push(Layers::parse_flag(text)?);
         }
         flags.extend(more);
-        Ok(Layers::from_process(self.config.clone(), flags))
+        let layers = Layers::from_process(self.config.clone(), flags);
+        Ok(Layers {
+            flink: self.flink_conf.clone(),
+            ..layers
+        })
     }
 }
 
@@ -94,15 +130,25 @@ pub(super) struct RunArgs {
     /// Read to the end that the topics have now, make a last checkpoint, exit
     #[arg(long)]
     pub(super) bounded: bool,
+    /// Begin at this savepoint: a folder on this machine or an s3:// location
+    ///
+    /// On a table that knows nothing of the pipeline it begins exactly there. On the savepoint's own table it goes on if
+    /// no records lie between the two, or if the table was rolled back to the savepoint (with on-rollback=rewind). Else it
+    /// is refused, with the reason.
+    #[arg(long, value_name = "PATH")]
+    pub(super) from: Option<String>,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }
 
 #[derive(Args)]
 pub(super) struct ConfigArgs {
-    /// Explain one setting (a key, or a name from the environment) instead of listing all
+    /// Explain one setting instead of listing all: a key, one of Flink's, or a name from the environment
     #[arg(long, value_name = "KEY")]
     pub(super) explain: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }
@@ -172,4 +218,172 @@ pub(super) struct ExplainArgs {
     pub(super) json: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct VerifyArgs {
+    /// Also fail if two rows have the same value in this column, or in these, separated by commas
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(super) key: Vec<String>,
+    /// Don't make a scratch table to try the catalog's compare-and-swap
+    #[arg(long)]
+    pub(super) no_probe: bool,
+    /// Let a warning fail, too
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct CheckpointsArgs {
+    #[command(subcommand)]
+    pub(super) command: CheckpointsCommand,
+}
+
+#[derive(Subcommand)]
+pub(super) enum CheckpointsCommand {
+    /// List them, the newest first
+    List {
+        /// So many of the newest
+        #[arg(long, value_name = "NUM", default_value_t = 20)]
+        last: usize,
+        /// All that the table still tells of
+        #[arg(long, conflicts_with = "last")]
+        all: bool,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// Everything about one
+    Show {
+        /// Its epoch, the id of its snapshot, or `latest`
+        checkpoint: String,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+    /// What moved from one to another
+    Diff {
+        /// Epoch, snapshot or `latest`
+        from: String,
+        /// Epoch, snapshot or `latest`
+        to: String,
+        #[command(flatten)]
+        look: LookArgs,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct TablesArgs {
+    #[command(flatten)]
+    pub(super) look: LookArgs,
+}
+
+/// What the commands take that only look at a table.
+#[derive(Args)]
+pub(super) struct LookArgs {
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// How a running pipeline is reached.
+#[derive(Args)]
+pub(super) struct RemoteArgs {
+    /// Address of its REST API (default: rest.bind-address and rest.port)
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(super) timeout: u64,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct SavepointArgs {
+    /// The directory to put it in: on the pipeline's machine, or s3://bucket/path (default: state.savepoints.dir)
+    #[arg(long, value_name = "DIR")]
+    pub(super) path: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+#[derive(Args)]
+pub(super) struct StopArgs {
+    /// Make the last checkpoint a savepoint
+    #[arg(long)]
+    pub(super) savepoint: bool,
+    /// The savepoint's directory (default: state.savepoints.dir)
+    #[arg(long, value_name = "DIR", requires = "savepoint")]
+    pub(super) path: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+#[derive(Args)]
+pub(super) struct MigrateArgs {
+    #[command(subcommand)]
+    pub(super) from: MigrateFrom,
+}
+
+#[derive(Subcommand)]
+pub(super) enum MigrateFrom {
+    /// From a Flink job that is stopped
+    ///
+    /// Writes the first marker of the pipeline into the existing table, as an empty snapshot, so that `calve run`
+    /// resumes exactly at these offsets. Refuses if the pipeline has begun already, if a partition is missing, and if
+    /// an offset lies outside of its partition. Exit code: 0 if it is written, or could be (--dry-run).
+    Flink(FlinkArgs),
+}
+
+#[derive(Args)]
+pub(super) struct FlinkArgs {
+    /// A file with the offsets: topic,partition,offset a line, where the offset is that of the next record to read
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "from_group",
+        conflicts_with = "from_group"
+    )]
+    pub(super) offsets: Option<PathBuf>,
+    /// The consumer group whose committed offsets are taken
+    #[arg(long, value_name = "NAME")]
+    pub(super) from_group: Option<String>,
+    /// Where partitions begin for which no offset is given (by default they are an error)
+    #[arg(long, value_enum, value_name = "WHERE")]
+    pub(super) missing: Option<Missing>,
+    /// The Flink checkpoint that the offsets are of: an error unless the table holds exactly that one
+    #[arg(long, value_name = "ID")]
+    pub(super) flink_checkpoint: Option<i64>,
+    /// Look at everything and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+/// `--missing`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Missing {
+    /// At the oldest record that is still there
+    Earliest,
+    /// At what comes from now on
+    Latest,
 }

@@ -92,6 +92,7 @@ pub(super) fn run(args: &DemoArgs, dataflows: &[Dataflow]) -> Result<()> {
         RunOptions {
             cluster: Cluster::default(),
             bounded: false,
+            from: None,
             screen,
             watch: Box::new(move |process| {
                 // An error means that the generator has ended, with an error of its own.

@@ -2,13 +2,19 @@
 
 mod args;
 mod audit;
+mod checkpoints;
 mod demo;
 mod explain;
 mod generate;
 mod infer;
+mod manual;
+mod migrate;
+mod remote;
 mod run;
 mod settings;
 mod table;
+mod tables;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,6 +48,16 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Generate(args) => generate::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Checkpoints(args) => checkpoints::run(&args.command),
+        Command::Tables(args) => tables::run(&args.look),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man => manual::page(),
+        Command::Savepoint(args) => remote::savepoint(&args),
+        Command::Stop(args) => remote::stop(&args),
+        Command::Cancel(args) => remote::cancel(&args),
+        Command::Checkpoint(args) => remote::checkpoint(&args),
     }
 }
 

@@ -7,6 +7,8 @@ use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 use super::args::{RunArgs, WorkerArgs};
 use super::find;
+use super::remote::location;
+use super::settings::tell_unused;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::observe::logging;
@@ -20,10 +22,13 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
         .map(|n| ("parallelism".to_owned(), n.to_string()));
     let settings = config::load(&args.settings.layers(threads.into_iter().collect())?)?;
     settings.require_ingest()?;
+    let screen = logging::init(&settings.log.level, settings.log.format)?;
+    tell_unused(&settings);
     let options = RunOptions {
         cluster: cluster(&args.workers)?,
         bounded: args.bounded,
-        screen: logging::init(&settings.log.level, settings.log.format)?,
+        screen,
+        from: args.from.as_deref().map(location).transpose()?,
         watch: Box::new(|_| {}),
     };
     let summary = runtime::run(dataflow, settings, options)?;

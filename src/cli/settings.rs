@@ -1,39 +1,169 @@
 //! `calve config`.
 
-use std::fmt::Arguments;
-use std::io::{ErrorKind, Write, stdout};
+use std::fmt::Write as _;
+use std::io::{IsTerminal, stdout};
+
+use serde::Serialize;
 
 use super::args::ConfigArgs;
-use crate::config;
-use crate::error::{Error, Result};
-use crate::format::columns;
+use super::table::{print, print_json};
+use crate::config::{self, Effective, Explanation, Settings, Unused};
+use crate::error::Result;
+use crate::runtime::table;
 
 pub(super) fn run(args: &ConfigArgs) -> Result<()> {
+    let layers = args.settings.layers(Vec::new())?;
     if let Some(name) = &args.explain {
-        return print(format_args!("{}\n", config::explain(name)?.trim_end()));
+        let explanation = config::explain(name, &layers)?;
+        match args.json {
+            true => print_json(&explanation)?,
+            false => print(&explained(&explanation, &Style::of_stdout()))?,
+        }
+        return explanation.faults;
     }
-    let settings = config::load(&args.settings.layers(Vec::new())?)?;
-    if let Some(text) = &settings.table.columns {
-        columns::parse(text)?;
+    let settings = config::load(&layers)?;
+    table::declared(&settings)?;
+    match args.json {
+        true => print_json(&Listing {
+            settings: settings.effective(),
+            unused: settings.unused(),
+        }),
+        false => print(&listed(&settings)),
     }
-    let effective = settings.effective();
-    let width = effective.iter().map(|e| e.key.len()).max().unwrap_or(0);
-    for setting in &effective {
-        let value = setting.value.as_deref().unwrap_or("-");
-        print(format_args!(
-            "{:width$}  {value}  ({})\n",
-            setting.key, setting.layer
-        ))?;
-    }
-    Ok(())
 }
 
-/// Prints; a reader that has seen enough (`calve config | head -1`) is no error.
-fn print(text: Arguments<'_>) -> Result<()> {
-    match stdout().write_fmt(text) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::external("the settings can't be printed").caused_by(error))
-        }
-        _ => Ok(()),
+/// `calve config --json`.
+#[derive(Serialize)]
+struct Listing<'a> {
+    settings: Vec<Effective>,
+    /// Of Flink's file.
+    unused: &'a [Unused],
+}
+
+fn listed(settings: &Settings) -> String {
+    let effective = settings.effective();
+    let width = effective.iter().map(|e| e.key.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for setting in &effective {
+        let value = setting.value.as_deref().unwrap_or("-");
+        let (key, layer) = (&setting.key, &setting.layer);
+        let _ = writeln!(text, "{key:width$}  {value}  ({layer})");
     }
+    let remarks = remarks(settings.unused());
+    if !remarks.is_empty() {
+        text.push_str("\nOf Flink's file, what is not used:\n");
+    }
+    for (because, keys) in remarks {
+        let keys = keys.iter().map(|unused| {
+            let (key, place) = (&unused.key, &unused.place);
+            format!("      {key}  ({place})\n")
+        });
+        let _ = write!(text, "  {because}\n{}", keys.collect::<String>());
+    }
+    text
+}
+
+/// Keys of one Flink file by the reason why they are not used, the reasons in the order of their first keys.
+fn remarks(unused: &[Unused]) -> Vec<(&str, Vec<&Unused>)> {
+    let mut remarks: Vec<(&str, Vec<&Unused>)> = Vec::new();
+    for one in unused {
+        match remarks
+            .iter_mut()
+            .find(|(because, _)| *because == one.because)
+        {
+            Some((_, keys)) => keys.push(one),
+            None => remarks.push((&one.because, vec![one])),
+        }
+    }
+    remarks
+}
+
+/// Says in the log, once, what a Flink file asks for and nobody does.
+pub(super) fn tell_unused(settings: &Settings) {
+    for (because, keys) in remarks(settings.unused()) {
+        let known = keys.iter().all(|unused| unused.known);
+        let names: Vec<String> = keys.iter().map(|unused| unused.key.clone()).collect();
+        let (keys, place) = (names.join(", "), &keys[0].place);
+        match known {
+            true => tracing::info!(keys, from = %place, "not needed of Flink's file: {because}"),
+            false => tracing::warn!(keys, from = %place, "not used of Flink's file: {because}"),
+        }
+    }
+}
+
+/// How parts of a text are set off: on terminals only.
+struct Style {
+    bold: &'static str,
+    faint: &'static str,
+    end: &'static str,
+}
+
+impl Style {
+    fn of_stdout() -> Self {
+        match stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+            true => Self {
+                bold: "\x1b[1m",
+                faint: "\x1b[2m",
+                end: "\x1b[0m",
+            },
+            false => Self {
+                bold: "",
+                faint: "",
+                end: "",
+            },
+        }
+    }
+}
+
+/// For people: the value, the meaning, the names, and below them who said what.
+fn explained(explanation: &Explanation, style: &Style) -> String {
+    let Style { bold, faint, end } = style;
+    let key = &explanation.key;
+    let mut text = match (&explanation.value, &explanation.layer) {
+        (Some(value), Some(layer)) => {
+            format!("{bold}{key} = {value}{end}  {faint}({layer}){end}\n")
+        }
+        _ if explanation.is_setting => format!("{bold}{key}{end}  {faint}(not set){end}\n"),
+        _ => format!("{bold}{key}{end}  {faint}(a setting of Flink's, none of calve's){end}\n"),
+    };
+    text.push('\n');
+    for line in &explanation.meaning {
+        let _ = writeln!(text, "  {line}");
+    }
+    text.push('\n');
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {faint}{name:12}{end}  {value}");
+    };
+    if let Some(expects) = &explanation.expects {
+        line("value", expects);
+    }
+    if let Some(default) = &explanation.default {
+        line("default", default);
+    }
+    if let Some(example) = &explanation.example {
+        line("example", example);
+    }
+    let mut several = |name: &str, values: &[String]| {
+        for (index, value) in values.iter().enumerate() {
+            line(if index == 0 { name } else { "" }, value);
+        }
+    };
+    several("environment", &explanation.variables);
+    several("Flink", &explanation.flink);
+    several("unlike Flink", &explanation.differs);
+    let width = explanation
+        .layers
+        .iter()
+        .map(|said| said.value.chars().count());
+    let width = width.max().unwrap_or(0);
+    for (index, said) in explanation.layers.iter().enumerate() {
+        let name = if index == 0 { "said by" } else { "" };
+        let (value, layer) = (&said.value, &said.layer);
+        let verdict = match said.in_force {
+            true => format!("  {bold}← in force{end}"),
+            false => String::new(),
+        };
+        line(name, &format!("{value:width$}  {layer}{verdict}"));
+    }
+    text
 }

@@ -1,7 +1,8 @@
 //! What the commands share that only read a table: settings, a runtime, and output.
 
-use std::io::{ErrorKind, Write, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stdout};
 
+use chrono::DateTime;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 
@@ -56,4 +57,89 @@ pub(super) fn aligned<const N: usize>(names: &[&str; N], rows: Vec<[String; N]>)
         .iter()
         .map(|row| line(row.each_ref().map(String::as_str)));
     line(*names) + &rows.collect::<String>()
+}
+
+/// `2026-11-25 08:40:00 UTC`
+pub(super) fn moment(ms: i64) -> String {
+    match DateTime::from_timestamp_millis(ms) {
+        Some(at) => at.format("%F %T UTC").to_string(),
+        None => "-".to_owned(),
+    }
+}
+
+/// Words in lines of at most `width`, each after the first behind `indent`.
+pub(super) fn wrapped(text: &str, width: usize, indent: &str) -> String {
+    let mut lines = String::new();
+    let mut length = 0;
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        if length > 0 && length + 1 + letters > width {
+            lines.push('\n');
+            lines.push_str(indent);
+            length = 0;
+        } else if length > 0 {
+            lines.push(' ');
+            length += 1;
+        }
+        lines.push_str(word);
+        length += letters;
+    }
+    lines
+}
+
+/// Colours, for terminals only: what is read by a program, or by somebody who has said `NO_COLOR`, is plain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Paint(bool);
+
+/// What a colour stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shade {
+    Good,
+    Doubtful,
+    Bad,
+    Faint,
+    Strong,
+}
+
+impl Paint {
+    pub(super) fn for_stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(stdout().is_terminal() && !refused)
+    }
+
+    pub(super) fn apply(self, shade: Shade, text: &str) -> String {
+        let code = match shade {
+            Shade::Good => "32",
+            Shade::Doubtful => "33",
+            Shade::Bad => "1;31",
+            Shade::Faint => "2",
+            Shade::Strong => "1",
+        };
+        match self.0 {
+            true => format!("\x1b[{code}m{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_wrapped_between_words_and_indented() {
+        let text = "one two three four";
+        assert_eq!(wrapped(text, 9, "  "), "one two\n  three\n  four");
+        assert_eq!(wrapped(text, 100, "  "), text);
+        assert_eq!(wrapped("overlong", 3, "  "), "overlong");
+    }
+
+    #[test]
+    fn colours_are_for_terminals_only() {
+        assert_eq!(Paint(false).apply(Shade::Bad, "FAIL"), "FAIL");
+        assert_eq!(
+            Paint(true).apply(Shade::Bad, "FAIL"),
+            "\x1b[1;31mFAIL\x1b[0m"
+        );
+    }
 }

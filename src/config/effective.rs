@@ -1,9 +1,12 @@
-//! What is in force and where it came from: `calve config`, `--explain`, and what is missing.
+//! What is in force and where it came from: `calve config`, and what is missing.
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::{Error, Result};
 
+use super::flink::Unused;
 use super::keys::KEYS;
 use super::layers::Place;
 use super::names::{self, Target};
@@ -11,7 +14,7 @@ use super::settings::{CatalogKind, Settings};
 use super::words::words;
 
 /// One setting as `calve config` shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Effective {
     /// The key.
     pub key: String,
@@ -25,9 +28,16 @@ pub struct Effective {
     pub doc: &'static str,
 }
 
-/// For each setting that has a value: where it came from, and the value as it may be shown.
+/// Where everything came from; values as they may be shown.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sources(pub BTreeMap<String, (Place, String)>);
+pub(super) struct Sources {
+    /// Of each setting that has a value.
+    pub in_force: BTreeMap<String, (Place, String)>,
+    /// All that the layers say, the strongest last.
+    pub said: BTreeMap<String, Vec<(Place, String)>>,
+    /// What a file of Flink's holds beside.
+    pub unused: Vec<Unused>,
+}
 
 impl Settings {
     /// Every setting in the order of `default.toml`, free names behind the keys of their section.
@@ -36,7 +46,7 @@ impl Settings {
         for keys in KEYS.chunk_by(|a, b| section(a.name) == section(b.name)) {
             all.extend(keys.iter().map(|key| self.show(&Target::Key(key))));
             let here = |name: &&String| section(name) == section(keys[0].name);
-            for name in self.sources.0.keys().filter(here) {
+            for name in self.sources.in_force.keys().filter(here) {
                 if let Ok(member @ Target::Member(..)) = names::by_key(name) {
                     all.push(self.show(&member));
                 }
@@ -47,15 +57,11 @@ impl Settings {
 
     fn show(&self, target: &Target) -> Effective {
         let key = target.name();
-        let (layer, value) = match self.sources.0.get(&key) {
+        let (layer, value) = match self.sources.in_force.get(&key) {
             Some((place, value)) => (place.clone(), Some(value.clone())),
             None => (Place::Default, None),
         };
-        let documented = match target {
-            Target::Key(key) => key.name,
-            Target::Member(family, _) => family.example,
-        };
-        let doc = words().get(documented).map_or("", |words| words.summary());
+        let doc = target.words().map_or("", |words| words.summary());
         Effective {
             variable: target.variable(),
             key,
@@ -65,14 +71,38 @@ impl Settings {
         }
     }
 
+    /// What a file of Flink's holds that nothing here uses, in the order of its lines.
+    pub fn unused(&self) -> &[Unused] {
+        &self.sources.unused
+    }
+
     /// Where the value of `key` came from; `None` if it is not set.
     pub fn layer(&self, key: &str) -> Option<&Place> {
-        self.sources.0.get(key).map(|(place, _)| place)
+        self.sources.in_force.get(key).map(|(place, _)| place)
+    }
+
+    /// Adds to an error about the value of `key` where that value came from: for what is judged only
+    /// where it is used.
+    pub fn blame(&self, key: &str, error: Error) -> Error {
+        match self.layer(key) {
+            Some(place @ Place::Dotenv { variable, .. }) => {
+                error.at(format_args!("{place}: {variable} ({key})"))
+            }
+            Some(place) => error.at(format_args!("{place}: {key}")),
+            None => error.at(key),
+        }
     }
 
     /// Fails unless Kafka can be read: `kafka.brokers` and `kafka.topic`.
     pub fn require_kafka(&self) -> Result<()> {
         self.require(&["kafka.brokers", "kafka.topic"])
+    }
+
+    /// Fails unless a catalog can be opened: `catalog.uri`, and with a SQL catalog `warehouse`.
+    pub fn require_catalog(&self) -> Result<()> {
+        let keys = self.table_keys();
+        // All but the table itself, which stands last.
+        self.require(&keys[..keys.len() - 1])
     }
 
     /// Fails unless a table can be opened: `catalog.uri`, `table.name`, and with a SQL catalog
@@ -96,7 +126,7 @@ impl Settings {
 
     /// Fails unless all of `keys` are set, with one error for all that are missing.
     pub fn require(&self, keys: &[&str]) -> Result<()> {
-        let is_missing = |key: &&&str| !self.sources.0.contains_key(**key);
+        let is_missing = |key: &&&str| !self.sources.in_force.contains_key(**key);
         let missing: Vec<&str> = keys.iter().filter(is_missing).copied().collect();
         if missing.is_empty() {
             return Ok(());
@@ -122,26 +152,4 @@ impl Settings {
 
 fn section(key: &str) -> &str {
     key.split('.').next().unwrap_or(key)
-}
-
-/// All that `default.toml` says about a setting, as it stands there. It may be named by its key or by
-/// a variable; an error names the nearest one.
-pub fn explain(name: &str) -> Result<String> {
-    let target = match names::by_variable(name) {
-        Some(meaning) => meaning.map(|(target, _)| target),
-        None => names::by_key(name),
-    };
-    let target = target.map_err(|error| error.at("", name))?;
-    let documented = match &target {
-        Target::Key(key) => key.name,
-        Target::Member(family, _) => family.example,
-    };
-    let Some(words) = words().get(documented) else {
-        return Err(Error::internal(format!("`{documented}` is not documented")));
-    };
-    let setting = match words.default {
-        true => format!("{documented} = {}", words.value),
-        false => format!("#{documented} = {}", words.value),
-    };
-    Ok(format!("{}\n{setting}", words.lines.join("\n")))
 }

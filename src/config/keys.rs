@@ -1,7 +1,7 @@
 //! The table of all keys: one declaration each, everything else follows from it.
 //!
-//! A declaration gives a key its parser and its place in [`Settings`], its names and its secrecy.
-//! Its default and its words stand in `default.toml`. Whoever adds a setting adds three things, a
+//! A declaration gives a key its parser and its place in [`Settings`], its names in the environment and its
+//! secrecy. Its default and its words stand in `default.toml`, its names in Flink in `flink::table`. Whoever adds a setting adds three things, a
 //! field, a line here and a paragraph there; tests fail until the three agree.
 
 use std::time::Duration;
@@ -15,10 +15,8 @@ use super::values::{self, Parsed};
 pub(super) struct Key {
     /// The dotted kebab-case name.
     pub name: &'static str,
-    /// A second environment name.
-    pub alias: Option<Alias>,
-    /// The name Flink gives to the same thing, accepted as a key.
-    pub flink: Option<&'static str>,
+    /// Second environment names, the one that wins first.
+    pub aliases: [Option<Alias>; 2],
     /// How much of the value may be shown.
     pub secrecy: Secrecy,
     /// Parses a value and stores it, or says what was expected.
@@ -26,6 +24,7 @@ pub(super) struct Key {
 }
 
 /// A second environment name, from the deployments that calve replaces.
+#[derive(Clone, Copy)]
 pub(super) struct Alias {
     /// The variable.
     pub variable: &'static str,
@@ -59,37 +58,40 @@ impl Key {
     const fn new(name: &'static str, set: fn(&mut Settings, &str) -> Parsed<()>) -> Self {
         Self {
             name,
-            alias: None,
-            flink: None,
+            aliases: [None, None],
             secrecy: Secrecy::Open,
             set,
         }
     }
 
-    const fn env(mut self, variable: &'static str) -> Self {
-        self.alias = Some(Alias {
+    const fn env(self, variable: &'static str) -> Self {
+        self.alias(Alias {
             variable,
             unit: None,
-        });
-        self
+        })
     }
 
-    const fn env_in(mut self, unit: Unit, variable: &'static str) -> Self {
-        self.alias = Some(Alias {
+    const fn env_in(self, unit: Unit, variable: &'static str) -> Self {
+        self.alias(Alias {
             variable,
             unit: Some(unit),
-        });
-        self
+        })
     }
 
-    const fn flink(mut self, name: &'static str) -> Self {
-        self.flink = Some(name);
+    const fn alias(mut self, alias: Alias) -> Self {
+        let free = if self.aliases[0].is_none() { 0 } else { 1 };
+        self.aliases[free] = Some(alias);
         self
     }
 
     const fn secrecy(mut self, secrecy: Secrecy) -> Self {
         self.secrecy = secrecy;
         self
+    }
+
+    /// The second environment names, the one that wins first.
+    pub(super) fn aliases(&self) -> impl Iterator<Item = &Alias> {
+        self.aliases.iter().flatten()
     }
 }
 
@@ -131,18 +133,15 @@ const MB: u64 = 1 << 20;
 pub(super) static KEYS: &[Key] = &[
     Key::new("pipeline.name", |s, v| {
         put(&mut s.pipeline.name, values::pipeline_name(v))
-    })
-    .flink("pipeline.name"),
+    }),
     Key::new("parallelism", |s, v| {
         put(&mut s.parallelism, values::whole(v, "threads", 1..=1024))
     })
-    .env("FLINK_PARALLELISM")
-    .flink("parallelism.default"),
+    .env("FLINK_PARALLELISM"),
     Key::new("max-parallelism", |s, v| {
         let parsed = values::whole(v, "key groups", 1..=32_768);
         put(&mut s.max_parallelism, parsed)
-    })
-    .flink("pipeline.max-parallelism"),
+    }),
     Key::new("kafka.brokers", |s, v| {
         put(&mut s.kafka.brokers, values::brokers(v).map(Some))
     })
@@ -297,94 +296,72 @@ pub(super) static KEYS: &[Key] = &[
         put(&mut s.checkpoint.interval, values::duration(v, 10 * MS))
     })
     .env_in(MILLISECONDS, "FLINK_CHECKPOINT_INTERVAL_MS")
-    .flink("execution.checkpointing.interval"),
+    .env("CHECKPOINT_INTERVAL"),
     Key::new("checkpoint.mode", |s, v| {
         put(&mut s.checkpoint.mode, values::checkpoint_mode(v))
     })
-    .env("FLINK_CHECKPOINT_MODE")
-    .flink("execution.checkpointing.mode"),
+    .env("FLINK_CHECKPOINT_MODE"),
     Key::new("checkpoint.min-pause", |s, v| {
         let parsed = values::duration(v, Duration::ZERO);
         put(&mut s.checkpoint.min_pause, parsed.map(Some))
-    })
-    .flink("execution.checkpointing.min-pause"),
+    }),
     Key::new("checkpoint.timeout", |s, v| {
         put(&mut s.checkpoint.timeout, values::duration(v, 10 * MS))
-    })
-    .flink("execution.checkpointing.timeout"),
+    }),
     Key::new("checkpoint.tolerable-failed-checkpoints", |s, v| {
         let parsed = values::whole(v, "checkpoints", 0..=1_000_000);
         put(&mut s.checkpoint.tolerable_failed, parsed)
-    })
-    .flink("execution.checkpointing.tolerable-failed-checkpoints"),
+    }),
     Key::new("checkpoint.max-concurrent", |s, v| {
         put(&mut s.checkpoint.max_concurrent, values::max_concurrent(v))
-    })
-    .flink("execution.checkpointing.max-concurrent-checkpoints"),
+    }),
     Key::new("checkpoint.externalized-checkpoint-retention", |s, v| {
         let parsed = values::checkpoint_retention(v);
         put(&mut s.checkpoint.retention, parsed)
-    })
-    .flink("execution.checkpointing.externalized-checkpoint-retention"),
+    }),
     Key::new("restart-strategy.type", |s, v| {
-        use super::settings::RestartStrategy::{ExponentialDelay, FailureRate, FixedDelay, None};
-        let words = [
-            ("none", None),
-            ("fixed-delay", FixedDelay),
-            ("exponential-delay", ExponentialDelay),
-            ("failure-rate", FailureRate),
-        ];
-        put(&mut s.restart.strategy, values::one_of(v, &words))
-    })
-    .flink("restart-strategy"),
+        put(&mut s.restart.strategy, values::restart_strategy(v))
+    }),
     Key::new("restart-strategy.fixed-delay.attempts", |s, v| {
         let parsed = values::whole(v, "restarts", 1..=i32::MAX as u64);
         put(&mut s.restart.fixed_attempts, parsed)
-    })
-    .flink("restart-strategy.fixed-delay.attempts"),
+    }),
     Key::new("restart-strategy.fixed-delay.delay", |s, v| {
         let parsed = values::duration(v, Duration::ZERO);
         put(&mut s.restart.fixed_delay, parsed)
-    })
-    .flink("restart-strategy.fixed-delay.delay"),
+    }),
     Key::new(
         "restart-strategy.exponential-delay.initial-backoff",
         |s, v| put(&mut s.restart.initial_backoff, values::duration(v, MS)),
-    )
-    .flink("restart-strategy.exponential-delay.initial-backoff"),
+    ),
     Key::new("restart-strategy.exponential-delay.max-backoff", |s, v| {
         put(&mut s.restart.max_backoff, values::duration(v, MS))
-    })
-    .flink("restart-strategy.exponential-delay.max-backoff"),
+    }),
     Key::new(
         "restart-strategy.exponential-delay.backoff-multiplier",
         |s, v| {
             let parsed = values::decimal(v, 1.0..=1000.0);
             put(&mut s.restart.backoff_multiplier, parsed)
         },
-    )
-    .flink("restart-strategy.exponential-delay.backoff-multiplier"),
+    ),
     Key::new(
         "restart-strategy.exponential-delay.reset-backoff-threshold",
         |s, v| {
             let parsed = values::duration(v, MS);
             put(&mut s.restart.reset_backoff_threshold, parsed)
         },
-    )
-    .flink("restart-strategy.exponential-delay.reset-backoff-threshold"),
+    ),
     Key::new(
         "restart-strategy.exponential-delay.jitter-factor",
         |s, v| put(&mut s.restart.jitter_factor, values::decimal(v, 0.0..=1.0)),
-    )
-    .flink("restart-strategy.exponential-delay.jitter-factor"),
+    ),
     Key::new(
         "restart-strategy.failure-rate.max-failures-per-interval",
         |s, v| {
             let parsed = values::whole(v, "failures", 1..=1_000);
             put(&mut s.restart.max_failures_per_interval, parsed)
         },
-    )
-    .flink("restart-strategy.failure-rate.max-failures-per-interval"),
+    ),
     Key::new(
         "restart-strategy.failure-rate.failure-rate-interval",
         |s, v| {
@@ -393,13 +370,11 @@ pub(super) static KEYS: &[Key] = &[
                 values::duration(v, MS),
             )
         },
-    )
-    .flink("restart-strategy.failure-rate.failure-rate-interval"),
+    ),
     Key::new("restart-strategy.failure-rate.delay", |s, v| {
         let parsed = values::duration(v, Duration::ZERO);
         put(&mut s.restart.failure_rate_delay, parsed)
-    })
-    .flink("restart-strategy.failure-rate.delay"),
+    }),
     Key::new("marker.max-age", |s, v| {
         put(&mut s.marker.max_age, values::duration(v, 1000 * MS))
     }),
@@ -420,31 +395,29 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("state.backend.type", |s, v| {
         put(&mut s.state.backend, values::state_backend(v))
     })
-    .env("FLINK_STATE_BACKEND")
-    .flink("state.backend"),
+    .env("FLINK_STATE_BACKEND"),
     Key::new("state.backend.incremental", |s, v| {
         put(&mut s.state.incremental, values::truth(v))
-    })
-    .flink("execution.checkpointing.incremental"),
+    }),
     Key::new("state.backend.rocksdb.memory", |s, v| {
         put(&mut s.state.rocksdb_memory, values::size(v, 32 * MB))
-    })
-    .flink("state.backend.rocksdb.memory.fixed-per-tm"),
+    }),
     Key::new("state.local-dir", |s, v| {
         put(&mut s.state.local_dir, values::local_folder(v).map(Some))
-    })
-    .flink("state.backend.rocksdb.localdir"),
+    }),
     Key::new("state.checkpoints.dir", |s, v| {
         put(&mut s.state.checkpoints_dir, values::location(v).map(Some))
     })
     .env("FLINK_CHECKPOINT_DIR")
-    .flink("execution.checkpointing.dir")
+    .secrecy(Secrecy::Uri),
+    Key::new("state.savepoints.dir", |s, v| {
+        put(&mut s.state.savepoints_dir, values::location(v).map(Some))
+    })
     .secrecy(Secrecy::Uri),
     Key::new("state.checkpoints.num-retained", |s, v| {
         let parsed = values::whole(v, "snapshots", 1..=1_000);
         put(&mut s.state.checkpoints_retained, parsed)
-    })
-    .flink("execution.checkpointing.num-retained"),
+    }),
     Key::new("dedup.key", |s, v| {
         put(&mut s.dedup.key, values::columns(v))
     }),
@@ -457,12 +430,21 @@ pub(super) static KEYS: &[Key] = &[
     })
     .env("SCHEMA_REGISTRY_URL")
     .secrecy(Secrecy::Uri),
+    Key::new("rest.port", |s, v| {
+        put(&mut s.rest.port, values::ports_or_off(v))
+    }),
+    Key::new("rest.bind-address", |s, v| {
+        put(&mut s.rest.bind_address, values::address(v))
+    }),
+    Key::new("rest.token", |s, v| {
+        put(&mut s.rest.token, values::secret(v).map(Some))
+    })
+    .secrecy(Secrecy::Secret),
     Key::new("metrics.prometheus-port", |s, v| {
         let port = values::whole(v, "a port", 0..=65_535);
         put(&mut s.metrics.prometheus_port, port.map(Some))
     })
-    .env("PROMETHEUS_PORT")
-    .flink("metrics.reporter.prom.port"),
+    .env("PROMETHEUS_PORT"),
     Key::new("log.format", |s, v| {
         let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         put(&mut s.log.format, values::one_of(v, &words))

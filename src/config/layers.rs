@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use serde::{Serialize, Serializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -23,6 +24,8 @@ const DOTENV: [&str; 2] = [".env", ".env.local"];
 /// `Layers::default()` looks nowhere: what is loaded from it is `default.toml`.
 #[derive(Clone, Default)]
 pub struct Layers {
+    /// A configuration file of Flink's, `--flink-conf FILE`.
+    pub flink: Option<PathBuf>,
     /// A TOML file, `--config FILE`.
     pub file: Option<PathBuf>,
     /// The directory whose `.env` and `.env.local` are read, if they exist.
@@ -45,6 +48,7 @@ impl Layers {
             })
             .collect();
         Self {
+            flink: None,
             file,
             directory: Some(PathBuf::from(".")),
             environment,
@@ -77,6 +81,7 @@ impl fmt::Debug for Layers {
             pairs.iter().map(|(name, _)| name.clone()).collect()
         };
         f.debug_struct("Layers")
+            .field("flink", &self.flink)
             .field("file", &self.file)
             .field("directory", &self.directory)
             .field("environment", &names(&self.environment))
@@ -90,6 +95,13 @@ impl fmt::Debug for Layers {
 pub enum Place {
     /// In `default.toml`.
     Default,
+    /// In the file that `--flink-conf` names.
+    Flink {
+        /// As it was given.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
     /// In the file that `--config` names.
     File {
         /// As it was given.
@@ -118,10 +130,20 @@ pub enum Place {
     },
 }
 
+/// In its words.
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Default => f.write_str("default"),
+            Place::Flink { path, line } => {
+                write!(f, "Flink's file {}, line {line}", path.display())
+            }
             Place::File { path, line } => write!(f, "file {}, line {line}", path.display()),
             Place::Dotenv { file, line, .. } => write!(f, "{file}, line {line}"),
             Place::Environment { variable } => write!(f, "environment variable {variable}"),

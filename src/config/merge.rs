@@ -4,32 +4,42 @@ use std::collections::BTreeMap;
 
 use crate::{Error, Result};
 
-use super::keys::Unit;
+use super::flink::{self, Fate, Unused};
 use super::layers::{Entry, Place};
-use super::names::{self, NameError, Target};
+use super::names::{self, NameError, Reading, Target};
 use super::settings::Settings;
 
-/// What a name means: a setting, and the unit that the name promises.
-pub(super) type Meaning = Result<(Target, Option<Unit>), NameError>;
+/// What a name means: a setting, and how its value is read.
+pub(super) type Meaning = Result<(Target, Reading), NameError>;
 
 /// The meaning of a name in a file or a flag, where every name has to have one.
 pub(super) fn by_key(name: &str) -> Option<Meaning> {
-    Some(names::by_key(name).map(|target| (target, None)))
+    Some(names::meaning(name))
 }
 
 /// The value that a layer gives to a setting.
-#[derive(Clone)]
-struct Winner {
+struct Said {
     target: Target,
     value: String,
-    unit: Option<Unit>,
+    reading: Reading,
     place: Place,
 }
 
-impl Winner {
+impl Said {
+    /// True if it only takes back what weaker layers say.
+    fn is_blank(&self) -> bool {
+        self.value.trim().is_empty()
+    }
+
+    /// The value as it may be shown, right or wrong.
+    fn show(&self) -> String {
+        let value = self.text().unwrap_or_else(|_| self.value.clone());
+        self.target.secrecy().show(value.trim())
+    }
+
     /// Stores the value. Returns it as it may be shown, or what is wrong with it.
     fn apply(&self, settings: &mut Settings) -> Result<String, String> {
-        let stored = self.value_with_unit().and_then(|value| {
+        let stored = self.text().and_then(|value| {
             self.target.set(settings, &value)?;
             Ok(self.target.secrecy().show(value.trim()))
         });
@@ -52,14 +62,15 @@ impl Winner {
     }
 
     /// `BATCH_TIMEOUT_SECONDS=5` is `batch.timeout = 5s`.
-    fn value_with_unit(&self) -> Result<String, String> {
+    fn text(&self) -> Result<String, String> {
         let value = &self.value;
         if value.contains('\u{FFFD}') {
             return Err("text in UTF-8".into());
         }
-        match self.unit {
-            None => Ok(value.clone()),
-            Some(unit) => match value.trim().parse::<u64>() {
+        match self.reading {
+            Reading::Plain => Ok(value.clone()),
+            Reading::Flink(alias) => Ok((alias.read)(value).unwrap_or_default().to_owned()),
+            Reading::In(unit) => match value.trim().parse::<u64>() {
                 Ok(number) => Ok(format!("{number}{}", unit.suffix)),
                 Err(_) => Err(format!("a whole number of {}", unit.name)),
             },
@@ -67,11 +78,11 @@ impl Winner {
     }
 }
 
-/// For each setting the strongest layer that speaks of it.
+/// For each setting what the layers say of it, the strongest last.
 #[derive(Default)]
 pub(super) struct Winners {
-    chosen: BTreeMap<String, Winner>,
-    defaults: BTreeMap<String, Winner>,
+    said: BTreeMap<String, Vec<Said>>,
+    unused: Vec<Unused>,
 }
 
 impl Winners {
@@ -87,63 +98,83 @@ impl Winners {
             Err(error) => return faults.push(error),
         };
         // Stable, so lines keep their order.
-        entries.sort_by_key(|entry| entry.name.starts_with(names::PREFIX));
-        let mut layer: BTreeMap<String, Winner> = BTreeMap::new();
+        entries.sort_by_key(|entry| names::weight(&entry.name));
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
         for Entry { name, value, place } in entries {
-            match meaning(&name) {
-                None => (),
+            let (target, reading) = match meaning(&name) {
+                None => continue,
                 Some(Err(error)) => {
                     faults.push(error.at(&format!("{place}: "), &name));
+                    continue;
                 }
-                Some(Ok((target, unit))) => {
-                    let name = target.name();
-                    let winner = Winner {
-                        target,
-                        value,
-                        unit,
-                        place,
-                    };
-                    if let Some(other) = layer.insert(name.clone(), winner)
-                        && let Place::File { line, .. } = other.place
-                    {
-                        let place = &layer[&name].place;
-                        let text = format!("{place}: `{name}` is set in line {line} too");
-                        faults.push(Error::config(text));
-                    }
-                }
+                Some(Ok(meaning)) => meaning,
+            };
+            if let Reading::Flink(alias) = reading
+                && (alias.read)(&value).is_none()
+            {
+                continue;
             }
-        }
-        for (name, winner) in layer {
-            if !winner.value.trim().is_empty() {
-                self.chosen.insert(name, winner);
-            } else if let Some(default) = self.defaults.get(&name) {
-                self.chosen.insert(name, default.clone());
-            } else {
-                self.chosen.remove(&name);
+            let name = target.name();
+            if let Place::File { line, .. } = place
+                && let Some(other) = lines.insert(name.clone(), line)
+            {
+                let text = format!("{place}: `{name}` is set in line {other} too");
+                faults.push(Error::config(text));
             }
+            self.said.entry(name).or_default().push(Said {
+                target,
+                value,
+                reading,
+                place,
+            });
         }
     }
-}
 
-impl Winners {
-    /// Adds the weakest layer, to which empty values lead back.
-    pub(super) fn add_defaults(&mut self, entries: Result<Vec<Entry>>, faults: &mut Faults) {
-        self.add(entries, by_key, faults);
-        self.defaults = self.chosen.clone();
+    /// Adds a file of Flink's: it holds much that is none of our business, which is put down as a remark.
+    pub(super) fn add_flink(
+        &mut self,
+        file: Result<(Vec<Entry>, Vec<Unused>)>,
+        faults: &mut Faults,
+    ) {
+        let (entries, mut unused) = match file {
+            Ok(file) => file,
+            Err(error) => return faults.push(error),
+        };
+        let mut ours = Vec::new();
+        for entry in entries {
+            match flink::rule(&entry.name).map(|rule| &rule.fate) {
+                Some(Fate::Alias(_) | Fate::Only { .. }) => ours.push(entry),
+                Some(Fate::Unused { because }) => {
+                    unused.push(Unused::known(&entry.name, entry.place, because));
+                }
+                None => unused.push(Unused::unknown(&entry.name, entry.place)),
+            }
+        }
+        ours.sort_by_key(|entry| flink::weight(&entry.name));
+        let meaning = |name: &str| flink::rule(name).map(|rule| names::by_rule(rule, name));
+        self.add(Ok(ours), meaning, faults);
+        self.unused.extend(unused);
     }
 
     /// Stores what won. Faulty values are left out.
-    pub(super) fn settle(&self, faults: &mut Faults) -> Settings {
+    pub(super) fn settle(self, faults: &mut Faults) -> Settings {
         let mut settings = Settings::blank();
-        for (name, winner) in &self.chosen {
-            match winner.apply(&mut settings) {
-                Ok(shown) => {
-                    let source = (winner.place.clone(), shown);
-                    settings.sources.0.insert(name.clone(), source);
+        for (name, said) in self.said {
+            let strongest = said.last().filter(|said| !said.is_blank());
+            let default = said.first().filter(|said| said.place == Place::Default);
+            if let Some(winner) = strongest.or(default) {
+                match winner.apply(&mut settings) {
+                    Ok(shown) => {
+                        let source = (winner.place.clone(), shown);
+                        settings.sources.in_force.insert(name.clone(), source);
+                    }
+                    Err(text) => faults.push(Error::config(text)),
                 }
-                Err(text) => faults.push(Error::config(text)),
             }
+            let said = said.iter().map(|said| (said.place.clone(), said.show()));
+            settings.sources.said.insert(name, said.collect());
         }
+        settings.sources.unused = self.unused;
         settings
     }
 }

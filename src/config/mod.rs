@@ -1,11 +1,11 @@
-//! The settings: from six layers to one checked [`Settings`].
+//! The settings: from seven layers to one checked [`Settings`].
 //!
 //! ```text
-//!   default.toml   --config FILE   .env   .env.local   environment   flags      layers: who says what, where
-//!        └──────────────┴───────────┴─────────┴────────────┴───────────┘
+//!   default.toml  --flink-conf  --config   .env   .env.local   environment   flags   layers: who says what, where
+//!        └─────────────┴───────────┴─────────┴─────────┴────────────┴──────────┘
 //!                                   │ names as written
 //!                                   ▼
-//!                     names: key, Flink name, variable → keys (the table)
+//!                     names: key, variable → keys (the table)  ·  flink: Flink's names, and what they mean here
 //!                                   │ the last layer wins; an empty value means the default
 //!                                   ▼
 //!                     values: text → typed  ·  librdkafka: the judge of kafka.*
@@ -22,17 +22,20 @@
 //!
 //! * A name that means nothing is an error in every layer, also where a stronger layer sets the
 //!   same thing; it names the place and the nearest name. Only in the environment and in `.env`
-//!   files, which are shared with other programs, are unknown names ignored, but for `CALVE_*`.
+//!   files, which are shared with other programs, are unknown names ignored, but for `CALVE_*`; in a file
+//!   of Flink's they are remarks. That file is the weakest: what is written for calve outranks it.
 //! * A value is checked where it wins. So a flag can always overrule what a shared file says.
 //! * All faults are reported at once.
-//! * Within one layer the last entry wins and `CALVE_X` wins over the older name; a TOML file that
-//!   says the same thing twice is an error.
+//! * Within one layer the last entry wins, `CALVE_X` wins over the older names, and Flink's current name over
+//!   those that it replaced; a TOML file that says the same thing twice is an error.
 //! * What is secret shows up in no error, no `Debug` and no [`Effective`]: see `secret`.
 //!
 //! This room reads files and the environment and decides; it must never connect to anything, and it
 //! must never change what it reads (no `set_var`).
 
 mod effective;
+mod explain;
+mod flink;
 mod keys;
 mod layers;
 mod librdkafka;
@@ -48,14 +51,16 @@ mod tests;
 
 use crate::{Error, Result};
 
-pub use effective::{Effective, explain};
+pub use effective::Effective;
+pub use explain::{Explanation, Statement, explain};
+pub use flink::Unused;
 pub use layers::{Layers, Place};
 pub use secret::{Properties, Secret, Uri};
 pub use settings::{
     Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, CheckpointRetention, Kafka, Log,
     LogFormat, Marker, Memory, Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback,
-    OnTopicRecreated, Pipeline, Restart, RestartStrategy, S3, SchemaRegistry, Settings, Snapshots,
-    State, StateBackend, Table,
+    OnTopicRecreated, Pipeline, Rest, Restart, RestartStrategy, S3, SchemaRegistry, Settings,
+    Snapshots, State, StateBackend, Table,
 };
 
 use merge::{Faults, Winners, by_key};
@@ -65,9 +70,19 @@ pub const DEFAULTS: &str = include_str!("default.toml");
 
 /// Reads all layers and checks them.
 pub fn load(layers: &Layers) -> Result<Settings> {
+    let (settings, faults) = read(layers);
+    faults.into_result().map(|()| settings)
+}
+
+/// What the layers say, as far as it is right, and what is wrong.
+fn read(layers: &Layers) -> (Settings, Faults) {
     let mut faults = Faults::default();
     let mut winners = Winners::default();
-    winners.add_defaults(layers::toml(DEFAULTS, |_| Place::Default), &mut faults);
+    let defaults = layers::toml(DEFAULTS, |_| Place::Default);
+    winners.add(defaults, by_key, &mut faults);
+    if let Some(path) = &layers.flink {
+        winners.add_flink(flink::file::read(path), &mut faults);
+    }
     if let Some(path) = &layers.file {
         winners.add(layers::file(path), by_key, &mut faults);
     }
@@ -85,7 +100,7 @@ pub fn load(layers: &Layers) -> Result<Settings> {
     if faults.is_empty() {
         contradictions(&settings, &mut faults);
     }
-    faults.into_result().map(|()| settings)
+    (settings, faults)
 }
 
 /// Settings that are right one by one and wrong together.
@@ -134,5 +149,19 @@ fn contradictions(settings: &Settings, faults: &mut Faults) {
         faults.push(Error::config(format!(
             "{errors} is the same table as {name}"
         )));
+    }
+    let restart = &settings.restart;
+    if restart.strategy == RestartStrategy::ExponentialDelay
+        && restart.initial_backoff > restart.max_backoff
+    {
+        let (initial, max) = (
+            at("restart-strategy.exponential-delay.initial-backoff"),
+            at("restart-strategy.exponential-delay.max-backoff"),
+        );
+        let error = format!(
+            "{initial} is {:?}, longer than the longest delay: {max} is {:?}",
+            restart.initial_backoff, restart.max_backoff
+        );
+        faults.push(Error::config(error).advice("raise the second or lower the first"));
     }
 }

@@ -2,11 +2,13 @@
 
 use crate::Error;
 
-use super::keys::{Alias, FAMILIES, Family, KEYS, Key, Refusal, Unit};
+use super::flink::{self, Fate, Rule};
+use super::keys::{FAMILIES, Family, KEYS, Key, Refusal, Unit};
 use super::librdkafka;
 use super::secret::Secrecy;
 use super::settings::Settings;
 use super::values::Parsed;
+use super::words::{Words, words};
 
 /// The environment names of all keys begin with this.
 pub(super) const PREFIX: &str = "CALVE_";
@@ -18,6 +20,19 @@ pub(super) enum Target {
     Key(&'static Key),
     /// A member of a family, by the rest of its name.
     Member(&'static Family, String),
+    /// A key of Flink's that is no setting here, but may ask only for what is so anyway.
+    Flink(&'static Rule, String),
+}
+
+/// How the text of a layer becomes the text of a setting.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    /// As it stands.
+    Plain,
+    /// A bare number in the unit that the name promises.
+    In(Unit),
+    /// As Flink means it.
+    Flink(&'static flink::Alias),
 }
 
 impl Target {
@@ -26,24 +41,56 @@ impl Target {
         match self {
             Target::Key(key) => key.name.to_owned(),
             Target::Member(family, rest) => format!("{}{rest}", family.prefix),
+            Target::Flink(_, name) => name.clone(),
         }
     }
 
     /// The name of its variable, if it has one: the older one of two.
     pub(super) fn variable(&self) -> Option<String> {
         match self {
-            Target::Key(key) => Some(match &key.alias {
+            Target::Key(key) => Some(match key.aliases().next() {
                 Some(alias) => alias.variable.to_owned(),
                 None => variable(key.name),
             }),
             Target::Member(family, _) => family.underscore.map(|_| variable(&self.name())),
+            Target::Flink(..) => None,
         }
+    }
+
+    /// All names of its variables, the one that wins first, each with the unit that it promises.
+    pub(super) fn variables(&self) -> Vec<(String, Option<Unit>)> {
+        match self {
+            Target::Key(key) => {
+                let aliases = key.aliases().map(|a| (a.variable.to_owned(), a.unit));
+                [(variable(key.name), None)]
+                    .into_iter()
+                    .chain(aliases)
+                    .collect()
+            }
+            Target::Member(..) => self
+                .variable()
+                .map(|name| (name, None))
+                .into_iter()
+                .collect(),
+            Target::Flink(..) => Vec::new(),
+        }
+    }
+
+    /// What `default.toml` says about it.
+    pub(super) fn words(&self) -> Option<&'static Words> {
+        let documented = match self {
+            Target::Key(key) => key.name,
+            Target::Member(family, _) => family.example,
+            Target::Flink(..) => return None,
+        };
+        words().get(documented)
     }
 
     pub(super) fn secrecy(&self) -> Secrecy {
         match self {
             Target::Key(key) => key.secrecy,
             Target::Member(family, rest) => (family.secrecy)(rest),
+            Target::Flink(..) => Secrecy::Open,
         }
     }
 
@@ -51,6 +98,7 @@ impl Target {
         match self {
             Target::Key(key) => (key.set)(settings, value),
             Target::Member(family, rest) => (family.set)(settings, rest, value),
+            Target::Flink(rule, _) => rule.accepts(value),
         }
     }
 }
@@ -85,38 +133,61 @@ impl NameError {
 
 /// The setting that a key means: in a file or a flag.
 pub(super) fn by_key(name: &str) -> Result<Target, NameError> {
-    let named = |key: &&Key| key.name == name || key.flink == Some(name);
-    if let Some(key) = KEYS.iter().find(named) {
-        return Ok(Target::Key(key));
+    meaning(name).map(|(target, _)| target)
+}
+
+/// The setting that a key means, and how its value is to be read.
+pub(super) fn meaning(name: &str) -> Result<(Target, Reading), NameError> {
+    if let Some(key) = key(name) {
+        return Ok((Target::Key(key), Reading::Plain));
     }
-    let unknown = || NameError::Unknown(nearest(name, &keys()));
+    if let Some(rule) = flink::exact(name) {
+        return by_rule(rule, name);
+    }
+    let unknown = || NameError::Unknown(nearest(name, keys()));
     for family in FAMILIES {
         if let Some(rest) = name.strip_prefix(family.prefix).filter(|r| !r.is_empty()) {
-            return member(family, rest, unknown);
+            return member(family, rest, unknown).map(|target| (target, Reading::Plain));
         }
     }
     Err(unknown())
 }
 
-/// The setting that a variable means, and the unit its value is in.
+/// The setting that a key of Flink's means.
+pub(super) fn by_rule(rule: &'static Rule, name: &str) -> Result<(Target, Reading), NameError> {
+    match &rule.fate {
+        Fate::Alias(alias) => match key(alias.of) {
+            Some(key) => Ok((Target::Key(key), Reading::Flink(alias))),
+            None => Err(NameError::Unknown(None)),
+        },
+        Fate::Only { .. } => Ok((Target::Flink(rule, name.to_owned()), Reading::Plain)),
+        Fate::Unused { because } => Err(NameError::Refused(format!(
+            "of Flink's settings this one has no meaning here: {because}"
+        ))),
+    }
+}
+
+fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The setting that a variable means, and how its value is to be read.
 ///
 /// `None` if the variable is none of ours: the environment is shared with everybody.
-pub(super) fn by_variable(name: &str) -> Option<Result<(Target, Option<Unit>), NameError>> {
+pub(super) fn by_variable(name: &str) -> Option<Result<(Target, Reading), NameError>> {
     for key in KEYS {
-        match &key.alias {
-            Some(Alias { variable, unit }) if *variable == name => {
-                return Some(Ok((Target::Key(key), *unit)));
-            }
-            _ => (),
+        if let Some(alias) = key.aliases().find(|alias| alias.variable == name) {
+            let reading = alias.unit.map_or(Reading::Plain, Reading::In);
+            return Some(Ok((Target::Key(key), reading)));
         }
     }
     if !name.starts_with(PREFIX) {
         return None;
     }
     if let Some(key) = KEYS.iter().find(|key| variable(key.name) == name) {
-        return Some(Ok((Target::Key(key), None)));
+        return Some(Ok((Target::Key(key), Reading::Plain)));
     }
-    let unknown = || NameError::Unknown(nearest(name, &variables()));
+    let unknown = || NameError::Unknown(nearest(name, variables()));
     for family in FAMILIES {
         let rest = name.strip_prefix(&variable(family.prefix));
         let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
@@ -132,7 +203,7 @@ pub(super) fn by_variable(name: &str) -> Option<Result<(Target, Option<Unit>), N
         let rest = rest
             .to_ascii_lowercase()
             .replace('_', &underscore.to_string());
-        return Some(member(family, &rest, unknown).map(|target| (target, None)));
+        return Some(member(family, &rest, unknown).map(|target| (target, Reading::Plain)));
     }
     Some(Err(unknown()))
 }
@@ -149,54 +220,61 @@ fn member(
     }
 }
 
+/// How much a variable weighs against others for the same setting in the same layer.
+pub(super) fn weight(name: &str) -> usize {
+    let place = |key: &Key| key.aliases().position(|alias| alias.variable == name);
+    match KEYS.iter().find_map(place) {
+        Some(place) => usize::MAX - 1 - place,
+        None if name.starts_with(PREFIX) => usize::MAX,
+        None => 0,
+    }
+}
+
 /// The environment name of a key: `batch.size` is `CALVE_BATCH_SIZE`.
 pub(super) fn variable(key: &str) -> String {
     let name = key.to_ascii_uppercase().replace(['.', '-'], "_");
     format!("{PREFIX}{name}")
 }
 
-/// A name to suggest, and another spelling under which it may be looked for.
-type Candidate = (String, Option<&'static str>);
-
-fn keys() -> Vec<Candidate> {
+/// Keys to suggest, each beside a spelling under which it may be looked for.
+fn keys() -> Vec<(String, String)> {
     let mut names = Vec::new();
     for key in KEYS {
-        names.push((key.name.to_owned(), None));
-        let variable = key.alias.as_ref().map(|alias| alias.variable);
-        for other in [variable, key.flink].into_iter().flatten() {
-            names.push((key.name.to_owned(), Some(other)));
-        }
+        let variables = key.aliases().map(|alias| alias.variable);
+        let flink = flink::names_of(key.name).map(|(name, _)| name);
+        let spellings = [key.name].into_iter().chain(variables).chain(flink);
+        names.extend(spellings.map(|spelling| (key.name.to_owned(), spelling.to_owned())));
     }
-    for property in librdkafka::COMMON {
-        names.push((format!("kafka.{property}"), None));
-    }
-    names.extend(FAMILIES.iter().map(|f| (f.example.to_owned(), None)));
+    let properties = librdkafka::COMMON.iter();
+    let properties = properties.map(|property| format!("kafka.{property}"));
+    let examples = FAMILIES.iter().map(|family| family.example.to_owned());
+    names.extend(properties.chain(examples).map(|name| (name.clone(), name)));
     names
 }
 
-fn variables() -> Vec<Candidate> {
+fn variables() -> Vec<(String, String)> {
     let mut names = Vec::new();
     for key in KEYS {
-        if let Some(alias) = &key.alias {
-            names.push((alias.variable.to_owned(), None));
-        }
-        names.push((variable(key.name), None));
+        names.extend(key.aliases().map(|alias| alias.variable.to_owned()));
+        names.push(variable(key.name));
     }
     for property in librdkafka::COMMON {
-        names.push((variable(&format!("kafka.{property}")), None));
+        names.push(variable(&format!("kafka.{property}")));
     }
-    names
+    names.into_iter().map(|name| (name.clone(), name)).collect()
 }
 
-/// The candidate nearest to `wanted`, if any is near.
+/// The name whose spelling is nearest to `wanted`, of `(name, spelling)`, if any is near.
 ///
 /// Compared without case and separators (`batchsize`, `s3.secret_key`), and also with the last
 /// parts of longer names alone (`brokers`).
-fn nearest(wanted: &str, candidates: &[Candidate]) -> Option<String> {
+pub(super) fn nearest<T: AsRef<str>>(
+    wanted: &str,
+    candidates: impl IntoIterator<Item = (T, T)>,
+) -> Option<String> {
     const NEAR: f64 = 0.7;
     let plain = letters(wanted);
-    let score = |(name, other): &Candidate| {
-        let spelling = other.unwrap_or(name);
+    let score = |spelling: &str| {
         let whole = strsim::normalized_damerau_levenshtein(&plain, &letters(spelling));
         let tails = spelling
             .match_indices(['.', '_'])
@@ -205,12 +283,12 @@ fn nearest(wanted: &str, candidates: &[Candidate]) -> Option<String> {
         tails.fold(whole, f64::max)
     };
     candidates
-        .iter()
-        .map(|candidate| (score(candidate), &candidate.0))
+        .into_iter()
+        .map(|(name, spelling)| (score(spelling.as_ref()), name))
         .filter(|(score, _)| *score >= NEAR)
         // The first of equals, since the table lists the more common keys first.
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, name)| name.clone())
+        .map(|(_, name)| name.as_ref().to_owned())
 }
 
 fn letters(name: &str) -> String {

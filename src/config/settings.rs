@@ -3,6 +3,8 @@
 //! What each one means stands once, in `default.toml`; here stands its type and what the type adds.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +63,8 @@ pub struct Settings {
     pub dedup: Dedup,
     /// `schema-registry.*`
     pub schema_registry: SchemaRegistry,
+    /// `rest.*`
+    pub rest: Rest,
     /// `metrics.*`
     pub metrics: Metrics,
     /// `log.*`
@@ -344,6 +348,8 @@ pub struct State {
     pub local_dir: Option<PathBuf>,
     /// `state.checkpoints.dir`: a location, as for the warehouse.
     pub checkpoints_dir: Option<String>,
+    /// `state.savepoints.dir`: a location; where savepoints go that name none.
+    pub savepoints_dir: Option<String>,
     /// `state.checkpoints.num-retained`: at least 1.
     pub checkpoints_retained: usize,
 }
@@ -380,6 +386,17 @@ pub struct Dedup {
 pub struct SchemaRegistry {
     /// `schema-registry.url`
     pub url: Option<Uri>,
+}
+
+/// `rest.*`
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// `rest.port`: the first free one of these; `None` serves nothing.
+    pub port: Option<RangeInclusive<u16>>,
+    /// `rest.bind-address`
+    pub bind_address: IpAddr,
+    /// `rest.token`
+    pub token: Option<Secret>,
 }
 
 /// `metrics.*`
@@ -503,6 +520,7 @@ impl Settings {
                 rocksdb_memory: 0,
                 local_dir: None,
                 checkpoints_dir: None,
+                savepoints_dir: None,
                 checkpoints_retained: 0,
             },
             dedup: Dedup {
@@ -510,6 +528,11 @@ impl Settings {
                 ttl: None,
             },
             schema_registry: SchemaRegistry { url: None },
+            rest: Rest {
+                port: None,
+                bind_address: IpAddr::from([0, 0, 0, 0]),
+                token: None,
+            },
             metrics: Metrics {
                 prometheus_port: None,
             },

@@ -4,12 +4,15 @@
 //! value: the caller does, who knows whether it is secret.
 
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::{Secret, Uri};
-use super::settings::{CatalogKind, CheckpointMode, CheckpointRetention, StateBackend};
+use super::settings::{
+    CatalogKind, CheckpointMode, CheckpointRetention, RestartStrategy, StateBackend,
+};
 
 /// A value, or what was expected.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -78,6 +81,33 @@ pub(super) fn whole<T: TryFrom<u64>>(
         })
 }
 
+/// A port, a range of them, or `off`. Port 0 is any that is free.
+pub(super) fn ports_or_off(value: &str) -> Parsed<Option<RangeInclusive<u16>>> {
+    let value = value.trim();
+    if value.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    let (first, last) = value.split_once('-').unwrap_or((value, value));
+    let port = |text: &str| text.trim().parse::<u16>().ok();
+    port(first)
+        .zip(port(last))
+        .filter(|(first, last)| first <= last && (*first > 0 || *last == 0))
+        .map(|(first, last)| Some(first..=last))
+        .ok_or_else(|| {
+            "a port such as 8081 (0 takes a free one), a range such as 8081-8090, or off".into()
+        })
+}
+
+/// An address of this machine to listen on.
+pub(super) fn address(value: &str) -> Parsed<IpAddr> {
+    match value.trim() {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        value => value.parse().map_err(|_| {
+            "an IP address of this machine, such as 127.0.0.1, 0.0.0.0 or ::1, or localhost".into()
+        }),
+    }
+}
+
 /// A number with a fraction.
 pub(super) fn decimal(value: &str, range: RangeInclusive<f64>) -> Parsed<f64> {
     let number = value.trim().parse().ok();
@@ -86,21 +116,9 @@ pub(super) fn decimal(value: &str, range: RangeInclusive<f64>) -> Parsed<f64> {
         .ok_or_else(|| format!("a number from {} to {}", range.start(), range.end()))
 }
 
-/// A duration: `500ms`, `60 s`, `10min`, `1h`, `2d`; a bare number is milliseconds.
+/// A duration as Flink writes it (`500ms`, `60 s`, `10min`, `30000`), or several in one (`1 h 30 min`).
 pub(super) fn duration(value: &str, least: Duration) -> Parsed<Duration> {
-    let parse = || {
-        let (number, unit) = number_and_unit(value)?;
-        let milliseconds = match &*unit {
-            "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
-            "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
-            "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
-            "h" | "hour" | "hours" => 3_600_000,
-            "d" | "day" | "days" => 86_400_000,
-            _ => return None,
-        };
-        Some(Duration::from_millis(number.checked_mul(milliseconds)?))
-    };
-    parse()
+    parse_duration(value)
         .filter(|duration| (least..=DURATION_MAX).contains(duration))
         .ok_or_else(|| {
             let least = match least {
@@ -108,10 +126,63 @@ pub(super) fn duration(value: &str, least: Duration) -> Parsed<Duration> {
                 least => format!("at least {least:?}, "),
             };
             format!(
-                "a duration such as 500ms, 60s, 10min, 1h or 2d (a bare number is milliseconds), \
+                "a duration such as 500ms, 60s, 10min, 1h 30min or 2d (a bare number is milliseconds), \
                  {least}at most 365d"
             )
         })
+}
+
+/// Every form that Flink's `TimeUtils` reads; and numbers with units that follow each other, the larger first.
+fn parse_duration(text: &str) -> Option<Duration> {
+    const NANOSECOND: u64 = 1;
+    const MICROSECOND: u64 = 1_000 * NANOSECOND;
+    const MILLISECOND: u64 = 1_000 * MICROSECOND;
+    const SECOND: u64 = 1_000 * MILLISECOND;
+    let mut rest = text.trim();
+    if let Ok(milliseconds) = whole_number(rest) {
+        return Some(Duration::from_millis(milliseconds));
+    }
+    let (mut sum, mut unit_before) = (Duration::ZERO, u64::MAX);
+    while !rest.is_empty() {
+        let number_end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number = whole_number(&rest[..number_end]).ok()?;
+        rest = rest[number_end..].trim_start();
+        let unit_end = rest.find(|c: char| c.is_ascii_digit() || c.is_whitespace());
+        let (unit, behind) = rest.split_at(unit_end.unwrap_or(rest.len()));
+        rest = behind.trim_start();
+        let nanoseconds = match &*unit.to_lowercase() {
+            "ns" | "nano" | "nanos" | "nanosecond" | "nanoseconds" => NANOSECOND,
+            "µs" | "μs" | "us" | "micro" | "micros" | "microsecond" | "microseconds" => {
+                MICROSECOND
+            }
+            "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => MILLISECOND,
+            "s" | "sec" | "secs" | "second" | "seconds" => SECOND,
+            "m" | "min" | "mins" | "minute" | "minutes" => 60 * SECOND,
+            "h" | "hour" | "hours" => 3_600 * SECOND,
+            "d" | "day" | "days" => 86_400 * SECOND,
+            _ => return None,
+        };
+        if nanoseconds >= unit_before {
+            return None;
+        }
+        unit_before = nanoseconds;
+        let seconds = number.checked_mul(nanoseconds / SECOND)?;
+        let part = match nanoseconds {
+            // Below a second the number itself may be more than fits.
+            ..SECOND => Duration::from_nanos(number.checked_mul(nanoseconds)?),
+            _ => Duration::from_secs(seconds),
+        };
+        sum = sum.checked_add(part)?;
+    }
+    (unit_before < u64::MAX).then_some(sum)
+}
+
+/// Digits alone: `parse` would take a sign too.
+fn whole_number(text: &str) -> Result<u64, ()> {
+    match text.bytes().all(|b| b.is_ascii_digit()) {
+        true => text.parse().map_err(|_| ()),
+        false => Err(()),
+    }
 }
 
 /// A duration of which 0 means never.
@@ -120,16 +191,16 @@ pub(super) fn duration_or_off(value: &str) -> Parsed<Option<Duration>> {
     Ok((!duration.is_zero()).then_some(duration))
 }
 
-/// A size in bytes: `64KB`, `256 MB`, `16MiB`, `1GB`; a bare number is bytes, 1 KB is 1024 bytes.
+/// A size as Flink writes it: `64KB`, `256 mb`, `1 gb`, or `16MiB`; a bare number is bytes, 1 KB is 1024 bytes.
 pub(super) fn size(value: &str, least: u64) -> Parsed<u64> {
     let parse = || {
         let (number, unit) = number_and_unit(value)?;
         let shift = match &*unit {
             "" | "b" | "bytes" => 0,
-            "k" | "kb" | "kib" => 10,
-            "m" | "mb" | "mib" => 20,
-            "g" | "gb" | "gib" => 30,
-            "t" | "tb" | "tib" => 40,
+            "k" | "kb" | "kib" | "kibibytes" => 10,
+            "m" | "mb" | "mib" | "mebibytes" => 20,
+            "g" | "gb" | "gib" | "gibibytes" => 30,
+            "t" | "tb" | "tib" | "tebibytes" => 40,
             _ => return None,
         };
         number.checked_mul(1 << shift)
@@ -365,14 +436,30 @@ pub(super) fn checkpoint_retention(value: &str) -> Parsed<CheckpointRetention> {
     }
 }
 
-/// Flink's names for state backends.
+/// Flink's names for state backends: a word, or the class of a factory.
 pub(super) fn state_backend(value: &str) -> Parsed<StateBackend> {
-    let words = [
-        ("rocksdb", StateBackend::Rocksdb),
-        ("memory", StateBackend::Memory),
-        ("hashmap", StateBackend::Memory),
-    ];
-    one_of(value, &words)
+    let word = value.trim().rsplit('.').next().unwrap_or_default();
+    match &*word.to_ascii_lowercase() {
+        "rocksdb" | "embeddedrocksdbstatebackendfactory" | "rocksdbstatebackendfactory" => {
+            Ok(StateBackend::Rocksdb)
+        }
+        // The last two are how Flink 1.x called a heap whose checkpoints lie here or there.
+        "memory" | "hashmap" | "hashmapstatebackendfactory" | "filesystem" | "jobmanager" => {
+            Ok(StateBackend::Memory)
+        }
+        _ => Err("rocksdb or memory (Flink's hashmap)".into()),
+    }
+}
+
+/// Flink's names for restart strategies, in all its spellings.
+pub(super) fn restart_strategy(value: &str) -> Parsed<RestartStrategy> {
+    match &*value.trim().to_ascii_lowercase().replace('-', "") {
+        "none" | "off" | "disable" => Ok(RestartStrategy::None),
+        "fixeddelay" => Ok(RestartStrategy::FixedDelay),
+        "exponentialdelay" => Ok(RestartStrategy::ExponentialDelay),
+        "failurerate" => Ok(RestartStrategy::FailureRate),
+        _ => Err("none or fixed-delay or exponential-delay or failure-rate".into()),
+    }
 }
 
 /// A filter in the syntax of `tracing`.

@@ -278,7 +278,8 @@ fn rest_props(options: &CatalogOptions, uri: &str) -> HashMap<String, String> {
     props
 }
 
-fn storage_props(options: &CatalogOptions) -> HashMap<String, String> {
+/// The options of file access, as the library spells them.
+pub(super) fn storage_props(options: &CatalogOptions) -> HashMap<String, String> {
     let mut props: HashMap<_, _> = options.properties.clone().into_iter().collect();
     options.s3.add_to(&mut props);
     props

@@ -37,8 +37,10 @@ use tokio::time::timeout;
 use super::committer::{Committed, Staged};
 use super::{CommitFailure, Committer, Sink, StagedFile, StateCommit};
 use crate::alarm::Alarm;
+use crate::checkpoint::marker::Marker;
 use crate::checkpoint::state::Report;
 use crate::checkpoint::{Cut, Outcome};
+use crate::control::{Answer, Durable, Proof};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::offsets::Offsets;
@@ -247,6 +249,11 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         Ok(made) => {
                             last_commit = Instant::now();
                             report(&process, epoch, &pending, &made);
+                            process
+                                .control()
+                                .durable(epoch, proof(&pending, &made), || {
+                                    answer(epoch, &made.marker, made.snapshot_id)
+                                });
                             output
                                 .session(&pending.capability)
                                 .give(Outcome::Committed {
@@ -256,10 +263,12 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         }
                         Err(CommitFailure::Unknown(error)) if !pending.is_last() => {
                             process.metrics().checkpoints_failed.inc();
+                            let reason = error.to_string();
+                            process.control().failed(epoch, &reason);
                             output.session(&pending.capability).give(Outcome::Failed {
                                 epoch,
                                 files: pending.files.len(),
-                                reason: error.to_string(),
+                                reason,
                             });
                             riding = Some(pending);
                         }
@@ -287,11 +296,21 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         pending.take_along(earlier);
                     }
                     let next = pending.next();
-                    let due = pending.is_last() || last_commit.elapsed() >= options.marker_max_age;
+                    let due = pending.is_last()
+                        || last_commit.elapsed() >= options.marker_max_age
+                        || process.control().is_awaited(epoch);
                     let moved = !ready.marker().next.moved(&next).is_empty();
                     if pending.files.is_empty() && !(moved && due) {
-                        committer = Some(ready);
                         process.metrics().epoch_committed.set(epoch.0 as i64);
+                        let nothing = Proof {
+                            offsets: next,
+                            snapshot_id: ready.snapshot_id(),
+                            ..Proof::default()
+                        };
+                        process.control().durable(epoch, nothing, || {
+                            answer(epoch, ready.marker(), ready.snapshot_id())
+                        });
+                        committer = Some(ready);
                         output
                             .session(&pending.capability)
                             .give(Outcome::Committed {
@@ -407,6 +426,26 @@ fn undrained(epoch: Epoch) -> Error {
     )
 }
 
+/// What those are told who wait for an epoch.
+fn answer(epoch: Epoch, marker: &Marker, snapshot_id: Option<i64>) -> Answer {
+    let marker = marker.to_property().map_err(|error| error.to_string())?;
+    Ok(Durable {
+        epoch,
+        marker,
+        snapshot_id,
+    })
+}
+
+fn proof(pending: &Pending, made: &Committed) -> Proof {
+    Proof {
+        records: pending.rows(),
+        files: pending.files.len() as u64,
+        bytes: pending.bytes(),
+        offsets: pending.next(),
+        snapshot_id: made.snapshot_id,
+    }
+}
+
 fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) {
     let (rows, bytes) = (pending.rows(), pending.bytes());
     let took = pending.since.elapsed();
@@ -417,6 +456,8 @@ fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) 
     metrics.bytes_committed.inc_by(bytes);
     metrics.epoch_committed.set(epoch.0 as i64);
     metrics.checkpoint_duration_ms.set(took.as_millis() as i64);
+    metrics.checkpoint_seconds.observe(took);
+    metrics.commit_seconds.observe(made.duration);
     metrics.checkpoint_bytes.set(bytes as i64);
     metrics.checkpoint_records.set(rows as i64);
     tracing::info!(

@@ -25,6 +25,7 @@ use super::failure;
 use super::guard::Intent;
 use super::landing::{CommitFailure, Landing, Target, dropped};
 use super::lineage;
+use super::merge::Merges;
 use super::names;
 use super::refusal::{refused, same_cluster, stopped};
 use super::retention::Retention;
@@ -34,6 +35,7 @@ use crate::checkpoint::decisions::{Claim, Decision, Mine, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
 use crate::checkpoint::positions::{Beginning, Carried};
 use crate::checkpoint::rollback::Recovery;
+use crate::checkpoint::savepoint::{self, Savepoint};
 use crate::config::OnRollback;
 use crate::error::{Error, Result};
 use crate::offsets::Offsets;
@@ -52,6 +54,7 @@ pub struct Observation {
     target: Target,
     table: Table,
     start: Start,
+    carried: Option<Carried>,
 }
 
 impl Observation {
@@ -154,6 +157,17 @@ impl Committer {
         pipeline: &str,
         on_rollback: OnRollback,
     ) -> Result<Observation> {
+        Self::observe_from(None, catalog, ident, pipeline, on_rollback).await
+    }
+
+    /// The same for a process that is to begin at a savepoint. A table that can't be gone on in from there is an error.
+    pub async fn observe_from(
+        savepoint: Option<Savepoint>,
+        catalog: Arc<dyn Catalog>,
+        ident: TableIdent,
+        pipeline: &str,
+        on_rollback: OnRollback,
+    ) -> Result<Observation> {
         Self::observe_at(Target {
             catalog,
             ident,
@@ -161,6 +175,8 @@ impl Committer {
             patience: PATIENCE_DEFAULT,
             on_rollback,
             retention: None,
+            merges: Merges::default(),
+            savepoint,
         })
         .await
     }
@@ -175,14 +191,27 @@ impl Committer {
                 _ => failure::external(format!("table {} can't be loaded", target.ident), &error),
             })?;
         let observed = lineage::observe(table.metadata(), &target.pipeline)?;
-        match decide_start(&observed, target.on_rollback) {
-            Start::Refuse(refusal) => Err(refused(&target, &refusal)),
-            start => Ok(Observation {
-                target,
-                table,
-                start,
-            }),
-        }
+        let start = match decide_start(&observed, target.on_rollback) {
+            Start::Refuse(refusal) => return Err(refused(&target, &refusal)),
+            start => start,
+        };
+        let carried = match &target.savepoint {
+            None => start.carried(),
+            Some(savepoint) => {
+                let table = savepoint::Target {
+                    name: &target.ident.to_string(),
+                    uuid: &observed.table_uuid,
+                    pipeline: &target.pipeline,
+                };
+                Some(savepoint::decide(savepoint, &start, table)?)
+            }
+        };
+        Ok(Observation {
+            target,
+            table,
+            start,
+            carried,
+        })
     }
 
     /// Takes the pipeline over: claims the next generation with an empty snapshot that carries the
@@ -202,8 +231,9 @@ impl Committer {
                 target,
                 table,
                 start,
+                carried,
             } = &observation;
-            let carried = start.carried();
+            let carried = carried.clone();
             same_cluster(carried.as_ref(), cluster_id)?;
             let beginning = begin(carried.as_ref())?;
             let marker = claim_marker(target, table, carried, beginning, cluster_id);
@@ -328,6 +358,11 @@ impl Committer {
     /// The table as it was last read.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The snapshot of that marker, if it is retained.
+    pub fn snapshot_id(&self) -> Option<i64> {
+        lineage::snapshot_of(self.table.metadata(), &self.head)
     }
 
     /// The last marker that was proved.

@@ -28,6 +28,7 @@ use iceberg::{
 };
 
 use super::lineage;
+use super::merge::Merges;
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Observed, decide_claim, decide_commit};
 use crate::failpoint;
 
@@ -66,6 +67,7 @@ pub(super) struct GuardedCatalog {
     table: TableIdent,
     pipeline: String,
     intent: Intent,
+    merges: Merges,
     state: Mutex<State>,
 }
 
@@ -75,12 +77,14 @@ impl GuardedCatalog {
         table: TableIdent,
         pipeline: String,
         intent: Intent,
+        merges: Merges,
     ) -> Self {
         Self {
             inner,
             table,
             pipeline,
             intent,
+            merges,
             state: Mutex::default(),
         }
     }
@@ -120,6 +124,7 @@ impl Catalog for GuardedCatalog {
             .map_err(|error| refusal(error.to_string()))?;
         match self.intent.decide(&observed) {
             Decision::Append if *table == self.table => {
+                let loaded = self.merges.within(&loaded)?;
                 self.state().permit = Some(Permit(()));
                 Ok(loaded)
             }

@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::failure;
 use super::guard::{GuardedCatalog, Intent};
 use super::lineage;
+use super::merge::Merges;
 use super::names;
 use super::outage::Outage;
 use super::retention::Retention;
@@ -33,6 +34,7 @@ use super::retries::Retries;
 use super::staged::StagedFile;
 use crate::checkpoint::decisions::Decision;
 use crate::checkpoint::marker::Marker;
+use crate::checkpoint::savepoint::Savepoint;
 use crate::config::OnRollback;
 use crate::error::{Error, Result};
 
@@ -100,6 +102,10 @@ pub(super) struct Target {
     pub(super) on_rollback: OnRollback,
     /// How long snapshots are kept; `None` leaves that to others.
     pub(super) retention: Option<Retention>,
+    /// What the commits so far have merged.
+    pub(super) merges: Merges,
+    /// Where a start is to begin.
+    pub(super) savepoint: Option<Savepoint>,
 }
 
 /// What happened in one attempt.
@@ -148,6 +154,7 @@ impl Target {
                 Decision::AlreadyCommitted => {
                     let answer_lost = attempt.failure.is_some();
                     outage.is_over();
+                    self.merges.proved();
                     if let Some(retention) = self.retention {
                         retention.tidy(before, &table);
                     }
@@ -219,9 +226,10 @@ impl Target {
             self.ident.clone(),
             self.pipeline.clone(),
             intent.clone(),
+            self.merges.clone(),
         );
         let transaction = || {
-            let mut transaction = Transaction::new(table);
+            let mut transaction = Transaction::new(&self.merges.within(table)?);
             if let Some(retention) = self.retention {
                 transaction = retention.apply(transaction, table)?;
             }

@@ -11,18 +11,19 @@
 //! `gc.enabled=false` keeps all.
 //!
 //! What goes is metadata, never a data file: the snapshots; then, after the proof and in the
-//! background, their manifest lists, and old versions of the table's metadata if the table says
+//! background, the manifests that no snapshot names any more since they were merged or rewritten, the
+//! manifest lists, and old versions of the table's metadata if the table says
 //! `write.metadata.delete-after-commit.enabled`. Files that another engine rewrote, and that only
 //! expired snapshots named, are for that engine's `remove_orphan_files`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use iceberg::spec::{SnapshotRef, TableMetadata};
 use iceberg::table::Table;
 use iceberg::transaction::{ApplyTransactionAction, Transaction};
 
-use super::failure;
+use super::{failure, lineage};
 
 #[cfg(test)]
 mod tests;
@@ -59,20 +60,81 @@ impl Retention {
     /// Deletes the metadata files that a proved commit has left without a reader.
     pub(super) fn tidy(self, before: &Table, after: &Table) {
         let garbage = garbage(before.metadata(), after.metadata());
-        if garbage.is_empty() {
+        let expired = expired(before.metadata(), after.metadata());
+        if garbage.is_empty() && expired.is_empty() {
             return;
         }
-        let file_io = after.file_io().clone();
+        let after = after.clone();
         tokio::spawn(async move {
+            // They are read from the lists, so the lists go last.
+            let manifests = manifests_without_reader(&after, &expired).await;
+            let manifests = manifests.unwrap_or_else(|error| {
+                let error = failure::describe(&error);
+                tracing::debug!(error, "manifests of expired snapshots were left behind");
+                Vec::new()
+            });
             // One after the other: the next commit comes first.
-            for path in garbage {
-                if let Err(error) = file_io.delete(&path).await {
+            for path in manifests.into_iter().chain(garbage) {
+                if let Err(error) = after.file_io().delete(&path).await {
                     let error = failure::describe(&error);
                     tracing::debug!(path, error, "an old metadata file was left behind");
                 }
             }
         });
     }
+}
+
+/// The snapshots that are gone.
+fn expired(before: &TableMetadata, after: &TableMetadata) -> Vec<SnapshotRef> {
+    let is_gone = |snapshot: &&SnapshotRef| after.snapshot_by_id(snapshot.snapshot_id()).is_none();
+    before.snapshots().filter(is_gone).cloned().collect()
+}
+
+/// The manifests that only expired snapshots name.
+///
+/// A manifest is in the list of the snapshot that added it, and in those of its descendants up to one that
+/// merged or rewrote it; none takes it in again. So whoever still names it is the snapshot that added it, or
+/// descends from it; and if that one is gone, one of the snapshots on the way, the eldest that is left, names it
+/// too. Of all lists only those of the eldest need to be read, and these only if there is something to ask.
+///
+/// | the snapshot that added it | an eldest retained snapshot | |
+/// |---|---|---|
+/// | is retained | | has a reader |
+/// | is gone | names it | has a reader |
+/// | is gone | none names it | has none |
+async fn manifests_without_reader(
+    after: &Table,
+    expired: &[SnapshotRef],
+) -> iceberg::Result<Vec<String>> {
+    let metadata = after.metadata();
+    let is_retained = |id: i64| metadata.snapshot_by_id(id).is_some();
+    let mut without = BTreeSet::new();
+    for snapshot in expired {
+        let list = after.manifest_list_reader(snapshot).load().await?;
+        let added_by_expired = list
+            .entries()
+            .iter()
+            .filter(|m| !is_retained(m.added_snapshot_id));
+        without.extend(added_by_expired.map(|m| m.manifest_path.clone()));
+    }
+    let has_elder = |s: &&SnapshotRef| s.parent_snapshot_id().is_some_and(is_retained);
+    // The history of `main` first: it names nearly all there is.
+    let of_main = lineage::of_main(metadata).last().cloned();
+    let eldest = metadata.snapshots().filter(|s| !has_elder(s)).cloned();
+    for snapshot in of_main.into_iter().chain(eldest) {
+        if without.is_empty() {
+            break;
+        }
+        for manifest in after
+            .manifest_list_reader(&snapshot)
+            .load()
+            .await?
+            .entries()
+        {
+            without.remove(&manifest.manifest_path);
+        }
+    }
+    Ok(without.into_iter().collect())
 }
 
 fn versions(metadata: &TableMetadata) -> impl Iterator<Item = &String> {

@@ -77,11 +77,17 @@ pub async fn load_or_create(
             ));
         }
     };
-    check_writable(&table)?;
-    if let Some(declared) = &options.schema {
-        check_compatible(&table, declared)?;
-    }
+    check(&table, options)?;
     Ok(table)
+}
+
+/// Makes sure that a table can be written, and has the declared columns.
+pub fn check(table: &Table, options: &TableOptions) -> Result<()> {
+    check_writable(table)?;
+    match &options.schema {
+        Some(declared) => check_compatible(table, declared),
+        None => Ok(()),
+    }
 }
 
 async fn create(

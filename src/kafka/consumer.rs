@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rdkafka::TopicPartitionList;
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::Offset;
@@ -13,6 +14,31 @@ use crate::config::Kafka;
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::offsets::Offsets;
+
+/// What a worker's consumer is configured with.
+fn config(kafka: &Kafka, client_id: &str) -> ClientConfig {
+    let mut config = client_config(kafka, client_id);
+    config.set("group.id", &kafka.group_id);
+    config
+}
+
+/// What librdkafka itself makes of a consumer's configuration: the values in force of these properties, its own
+/// defaults included.
+pub fn effective_config<const N: usize>(kafka: &Kafka, names: [&str; N]) -> Result<[String; N]> {
+    in_force(&config(kafka, "calve"), names)
+}
+
+fn in_force<const N: usize>(config: &ClientConfig, names: [&str; N]) -> Result<[String; N]> {
+    let unknown = |error: KafkaError| {
+        Error::internal("librdkafka does not tell its configuration").caused_by(error)
+    };
+    let native = config.create_native_config().map_err(unknown)?;
+    let mut values = [const { String::new() }; N];
+    for (value, name) in values.iter_mut().zip(names) {
+        *value = native.get(name).map_err(unknown)?;
+    }
+    Ok(values)
+}
 
 /// Reads the partitions it is told to read.
 pub struct Consumer {
@@ -29,8 +55,7 @@ impl Consumer {
         client_id: &str,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self> {
-        let mut client: BaseConsumer<Context> = client_config(kafka, client_id)
-            .set("group.id", &kafka.group_id)
+        let mut client: BaseConsumer<Context> = config(kafka, client_id)
             .create_with_context(Context::default())
             .map_err(|error| {
                 Error::config("the Kafka consumer can't be created")
@@ -105,4 +130,23 @@ fn to_list(offsets: &Offsets) -> KafkaResult<TopicPartitionList> {
         list.add_partition_offset(topic, partition, Offset::Offset(next.0))?;
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_force_is_what_librdkafka_says_not_what_was_meant() {
+        let names = ["enable.auto.commit", "isolation.level"];
+        let mut config = ClientConfig::new();
+        let defaults = in_force(&config, names).unwrap();
+        assert_eq!(defaults, ["true", "read_committed"]);
+        config.set("enable.auto.commit", "false");
+        assert_eq!(in_force(&config, names).unwrap()[0], "false");
+        // What belongs to topics is known only if somebody has set it.
+        assert!(in_force(&config, ["auto.offset.reset"]).is_err());
+        config.set("auto.offset.reset", "error");
+        assert_eq!(in_force(&config, ["auto.offset.reset"]).unwrap(), ["error"]);
+    }
 }

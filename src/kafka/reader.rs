@@ -313,7 +313,8 @@ impl Reader {
                 .known_end(&partition.labels.topic, partition.id())
             {
                 let lag = (end - partition.next).max(0);
-                self.process.metrics().set_lag(&partition.labels, lag);
+                let metrics = self.process.metrics();
+                metrics.set_position(&partition.labels, partition.next, lag);
             }
         }
     }

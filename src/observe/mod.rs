@@ -1,11 +1,16 @@
-//! Showing what happens: log lines, the live line, the metrics endpoint.
+//! Showing what happens: log lines, the live line, the metrics endpoint, the REST API.
 //!
-//! Nothing here changes what the dataflow does. All figures come from [`crate::metrics`]; this room
-//! only renders them.
+//! Nothing here changes what the dataflow does, but that [`http`] passes on what is asked. All figures come from
+//! [`crate::metrics`] and [`crate::control`]; this room only renders them.
 
+mod figures;
+pub mod http;
 pub mod logging;
 mod progress;
 mod prometheus;
+
+pub(crate) use figures::registry;
+use prometheus::OPENMETRICS;
 
 pub use progress::Progress;
 pub use prometheus::serve as serve_metrics;

@@ -13,12 +13,14 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
+
+/// The format.
+pub(super) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves the figures on 127.0.0.1 until the runtime ends. Port 0 takes a free one.
 ///
 /// Returns the address. Fails before any work begins if the port is taken.
-pub async fn serve(metrics: &Metrics, port: u16) -> Result<SocketAddr> {
+pub async fn serve(registry: Registry, port: u16) -> Result<SocketAddr> {
     let taken = |error: std::io::Error| {
         Error::config(format!(
             "the metrics port {port} on 127.0.0.1 can't be opened"
@@ -33,8 +35,6 @@ pub async fn serve(metrics: &Metrics, port: u16) -> Result<SocketAddr> {
         .await
         .map_err(taken)?;
     let address = listener.local_addr().map_err(taken)?;
-    let mut registry = Registry::default();
-    metrics.register(&mut registry);
     let registry = Arc::new(registry);
     let app = Router::new().route(
         "/metrics",
@@ -43,14 +43,7 @@ pub async fn serve(metrics: &Metrics, port: u16) -> Result<SocketAddr> {
             async move {
                 let mut text = String::new();
                 match encode(&mut text, &registry) {
-                    Ok(()) => (
-                        [(
-                            CONTENT_TYPE,
-                            "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                        )],
-                        text,
-                    )
-                        .into_response(),
+                    Ok(()) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
                     Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
                 }
             }

@@ -10,10 +10,11 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::job::{Dataflow, Job};
 use super::restarts::{Failure, History, Verdict, decide};
-use super::{peers, signals, start};
+use super::{graph, peers, signals, start};
 use crate::config::{Restart, Settings};
+use crate::control::Phase;
 use crate::error::{Error, Result};
-use crate::observe::{Progress, serve_metrics};
+use crate::observe::{Progress, http, registry, serve_metrics};
 use crate::process::Process;
 use crate::time::Epoch;
 
@@ -54,6 +55,8 @@ pub struct RunOptions {
     pub cluster: Cluster,
     /// Read to the ends seen at the start (the last one, if there are restarts), then finish.
     pub bounded: bool,
+    /// The savepoint to begin at; `None` goes on from the table's marker.
+    pub from: Option<String>,
     /// Where to draw the live line.
     pub screen: MultiProgress,
     /// Called once, before any work, with the process: to watch it or to ask it to drain.
@@ -82,6 +85,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     let RunOptions {
         cluster,
         bounded,
+        from,
         screen,
         watch,
     } = options;
@@ -94,8 +98,14 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
     let process = Arc::new(Process::new(runtime.handle().clone()));
     if let Some(port) = settings.metrics.prometheus_port {
-        runtime.block_on(serve_metrics(process.metrics(), port))?;
+        let registry = registry(&process, &settings.pipeline.name, settings.parallelism);
+        runtime.block_on(serve_metrics(registry, port))?;
     }
+    // Coordinator and commit are in process 0.
+    let api = match cluster.process {
+        0 => runtime.block_on(http::serve(&settings, &process)),
+        _ => None,
+    };
     let listener = signals::listen(Arc::clone(&process))?;
     let progress = {
         let _entered = runtime.enter();
@@ -107,12 +117,34 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         peers::quiet_lost_connections();
     }
     let outcome = supervise(&process, &settings.restart, |process| {
-        launch(dataflow, &settings, &cluster, bounded, process)
+        let savepoint = from.as_deref().filter(|_| process.claimed().is_none());
+        let preparation = start::Preparation::new(
+            dataflow,
+            settings.clone(),
+            bounded,
+            savepoint.map(str::to_owned),
+            Arc::clone(process),
+        );
+        launch(
+            dataflow,
+            preparation,
+            &config(settings.parallelism, &cluster),
+            process,
+        )
     });
     drop(progress);
+    let unsaved = api.and_then(|api| runtime.block_on(api.settle()));
     drop(listener);
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     outcome?;
+    if let Some(reason) = unsaved {
+        return Err(Error::external(format!(
+            "the pipeline was stopped with a savepoint, which is missing: {reason}"
+        ))
+        .advice(
+            "nothing is lost: the last checkpoint is in the table, and `calve run` goes on from it without a savepoint",
+        ));
+    }
     let metrics = process.metrics();
     Ok(Summary {
         records: metrics.records_committed.get(),
@@ -133,7 +165,19 @@ fn supervise(
     let mut history = History::default();
     let mut process = Arc::clone(process);
     loop {
-        let Err(error) = launch(&process) else {
+        let outcome = launch(&process);
+        let control = process.control();
+        let failure = outcome.as_ref().err().map(ToString::to_string);
+        control.dataflow_ended(failure.as_deref());
+        if control.is_cancelled() {
+            tracing::info!(
+                "cancelled: records of the open checkpoint are read again at the next start, nothing is lost"
+            );
+            control.enter(Phase::Cancelled);
+            return Ok(());
+        }
+        let Err(error) = outcome else {
+            control.enter(Phase::Finished);
             return Ok(());
         };
         process.end();
@@ -146,10 +190,12 @@ fn supervise(
         match decide(restart, &history, chance()) {
             Verdict::GiveUp(reason) => {
                 tracing::info!("not started again: {reason}");
+                control.enter(Phase::Failed);
                 return Err(error);
             }
             Verdict::End => {
                 tracing::warn!("ended before the next start; the last failure was: {error}");
+                control.enter(Phase::Finished);
                 return Ok(());
             }
             Verdict::RestartIn(delay) => {
@@ -157,8 +203,13 @@ fn supervise(
                     "the dataflow has failed and is started again in {delay:.1?} (restart {}): {error}",
                     history.total()
                 );
+                control.enter(Phase::Restarting);
                 process.sleep_unless_draining(delay);
                 if process.is_draining() {
+                    control.enter(match control.is_cancelled() {
+                        true => Phase::Cancelled,
+                        false => Phase::Finished,
+                    });
                     return Ok(());
                 }
                 process.metrics().restarts.inc();
@@ -177,18 +228,14 @@ fn chance() -> f64 {
 /// Runs the workers once, until all of them have ended.
 fn launch(
     dataflow: Dataflow,
-    settings: &Settings,
-    cluster: &Cluster,
-    bounded: bool,
+    preparation: start::Preparation,
+    config: &Config,
     process: &Arc<Process>,
 ) -> Result<()> {
-    let config = config(settings.parallelism, cluster);
-    let alone = cluster.is_alone();
-    let preparation =
-        start::Preparation::new(dataflow, settings.clone(), bounded, Arc::clone(process));
+    let alone = matches!(config.communication, CommunicationConfig::Process(_));
     let workers = {
         let process = Arc::clone(process);
-        timely::execute(config, move |worker| {
+        timely::execute(config.clone(), move |worker| {
             work(worker, &dataflow, &process, &preparation);
             if !alone {
                 leave_the_cluster_if_failed(&process);
@@ -236,6 +283,10 @@ fn leave_the_cluster_if_failed(process: &Process) {
         eprintln!("error: {error}");
         std::process::exit(i32::from(error.kind().exit_code()));
     }
+    if process.control().is_cancelled() {
+        tracing::info!("cancelled: the other processes of the run end when they notice");
+        std::process::exit(0);
+    }
     // Another worker has taken the error and is about to end the process.
     while process.has_failed() {
         std::thread::park();
@@ -256,9 +307,18 @@ fn work(
         let Some(shared) = preparation.on_worker(worker)? else {
             return Ok(());
         };
-        worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
-            Job::build(dataflow, &shared, scope)
-        })?;
+        let build = |worker: &mut Worker| {
+            worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
+                Job::build(dataflow, &shared, scope)
+            })
+        };
+        if worker.index() == 0 {
+            let (built, graph) = graph::drawn(worker, build);
+            built?;
+            process.control().built(graph);
+        } else {
+            build(worker)?;
+        }
         process.has_started();
         while worker.has_dataflows() && !process.has_failed() {
             worker.step_or_park(None);

@@ -13,8 +13,10 @@
 //! whether the whole of it begins again: a fresh [`Process`](crate::process::Process), new workers, the
 //! table's marker.
 
+mod graph;
 mod job;
 mod launch;
+mod migrate;
 mod peers;
 mod restarts;
 mod share;
@@ -25,3 +27,4 @@ pub(crate) mod table;
 
 pub use job::{Dataflow, Job};
 pub use launch::{Cluster, RunOptions, Summary, run};
+pub use migrate::{Left, Takeover};

@@ -25,8 +25,10 @@ pub(super) fn listen(process: Arc<Process>) -> Result<Listener> {
     std::thread::Builder::new()
         .name("calve-signals".to_owned())
         .spawn(move || {
+            let mut again = false;
             for signal in signals.forever() {
-                if process.is_draining() {
+                // A drain that was asked for otherwise may still have a savepoint to write.
+                if std::mem::replace(&mut again, true) {
                     tracing::warn!(
                         "stopped at once: records of the open checkpoint are read again at the \
                          next start, nothing is lost"

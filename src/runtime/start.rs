@@ -17,10 +17,11 @@ use super::share;
 use super::state::{RunState, States};
 use super::table::{self, OpenTable};
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
+use crate::checkpoint::savepoint::Savepoint;
 use crate::checkpoint::state;
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Retention, Sink, Sweep};
+use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Sweep, read_savepoint};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::state::Share;
@@ -55,6 +56,8 @@ pub(super) struct Preparation {
     dataflow: Dataflow,
     settings: Settings,
     bounded: bool,
+    /// The savepoint to begin at.
+    from: Option<String>,
     process: Arc<Process>,
     shared: Mutex<Option<Arc<Shared>>>,
 }
@@ -64,12 +67,14 @@ impl Preparation {
         dataflow: Dataflow,
         settings: Settings,
         bounded: bool,
+        from: Option<String>,
         process: Arc<Process>,
     ) -> Self {
         Self {
             dataflow,
             settings,
             bounded,
+            from,
             process,
             shared: Mutex::new(None),
         }
@@ -118,6 +123,8 @@ impl Preparation {
     fn begin(&self) -> Result<Said> {
         let settings = &self.settings;
         settings.require_ingest()?;
+        // What is wrong with the settings alone is said before anybody is asked.
+        table::declared(settings)?;
         let cluster = Arc::new(Cluster::open(&settings.kafka, &settings.pipeline.name)?);
         let partitions = cluster.partitions().map_err(|error| {
             // A topic that is being made anew is away for a moment.
@@ -129,7 +136,8 @@ impl Preparation {
         let OpenTable { catalog, table } = self.process.block_on(table::open(settings))?;
         let observed = self
             .process
-            .block_on(Committer::observe(
+            .block_on(Committer::observe_from(
+                self.savepoint(&table)?,
                 catalog,
                 table.identifier().clone(),
                 &settings.pipeline.name,
@@ -140,7 +148,7 @@ impl Preparation {
                 max_age,
                 min_to_keep: settings.snapshots.min_to_keep,
             }));
-        let resumed = observed.marker().is_some();
+        let resumed = observed.marker().map(|marker| marker.epoch);
         let states = States::open(&self.dataflow, settings, &table)?;
         // A state that can't be restored must not fence a process that runs. If the claim is outrun, and the
         // state becomes another one, its restore is what looks at it.
@@ -176,7 +184,8 @@ impl Preparation {
             pipeline = settings.pipeline.name,
             generation = generation.0,
             epoch = start.epoch.0,
-            resumed,
+            resumed = resumed.is_some(),
+            from = self.from,
             partitions = partitions.len(),
             table = %table.identifier(),
             "started"
@@ -187,6 +196,12 @@ impl Preparation {
         } else {
             self.sweep(&committer);
         }
+        let control = self.process.control();
+        if resumed.is_some() || self.from.is_some() {
+            control.restored(resumed.unwrap_or(marker.epoch), self.from.as_deref());
+        }
+        let savepoints = SavepointStore::beside(committer.table(), &settings.pipeline.name);
+        control.write_savepoints_with(Arc::new(savepoints));
         let sink = self.sink(committer.table().clone(), generation, Some(committer));
         let state = marker.state_snapshot.map(|name| BeginsWith {
             is_newest: newest.as_ref() == Some(&name),
@@ -201,6 +216,15 @@ impl Preparation {
             state,
             settings: agreed(&self.settings),
         })
+    }
+
+    /// The savepoint to begin at, if one was asked for.
+    fn savepoint(&self, table: &Table) -> Result<Option<Savepoint>> {
+        let Some(location) = &self.from else {
+            return Ok(None);
+        };
+        let savepoint = self.process.block_on(read_savepoint(table, location))?;
+        Ok(Some(savepoint))
     }
 
     /// What crashed runs left behind goes while this one begins: nothing waits for it.

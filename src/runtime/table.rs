@@ -29,19 +29,45 @@ pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
     Ok(OpenTable { catalog, table })
 }
 
+/// Opens the catalog and loads the main table, which has to be there.
+pub(crate) async fn open_existing(settings: &Settings) -> Result<OpenTable> {
+    let catalog = existing_catalog(settings).await?;
+    let options = TableOptions {
+        create: false,
+        ..table_options(settings)?
+    };
+    let table = load_or_create(&*catalog, &ident(settings)?, &options).await?;
+    Ok(OpenTable { catalog, table })
+}
+
 /// Loads the main table for reading: nothing is created.
 pub(crate) async fn load(settings: &Settings) -> Result<Table> {
     settings.require_table()?;
-    let catalog = open_catalog(&catalog_options(settings, false)).await?;
+    let catalog = existing_catalog(settings).await?;
     load_existing(&*catalog, &ident(settings)?).await
 }
 
-fn ident(settings: &Settings) -> Result<TableIdent> {
+/// Opens the catalog for reading: nothing is created.
+pub(crate) async fn existing_catalog(settings: &Settings) -> Result<Arc<dyn Catalog>> {
+    open_catalog(&catalog_options(settings, false)).await
+}
+
+/// Makes sure that a table can be written, and has the columns that are declared.
+pub(crate) fn check(settings: &Settings, table: &Table) -> Result<()> {
+    crate::iceberg::check(table, &table_options(settings)?)
+}
+
+/// The name of the main table.
+pub(crate) fn ident(settings: &Settings) -> Result<TableIdent> {
     let name = settings.table.name.clone().unwrap_or_default();
-    let namespace = NamespaceIdent::from_vec(settings.table.database.clone()).map_err(|error| {
+    Ok(TableIdent::new(namespace(settings)?, name))
+}
+
+/// The namespace of the tables.
+pub(crate) fn namespace(settings: &Settings) -> Result<NamespaceIdent> {
+    NamespaceIdent::from_vec(settings.table.database.clone()).map_err(|error| {
         Error::config("table.database names no namespace").caused_by(error.to_string())
-    })?;
-    Ok(TableIdent::new(namespace, name))
+    })
 }
 
 fn table_options(settings: &Settings) -> Result<TableOptions> {
@@ -55,16 +81,17 @@ fn table_options(settings: &Settings) -> Result<TableOptions> {
 }
 
 /// The declared columns, with those of provenance unless they are switched off.
-fn declared(settings: &Settings) -> Result<Option<Schema>> {
+pub(crate) fn declared(settings: &Settings) -> Result<Option<Schema>> {
     let Some(text) = &settings.table.columns else {
         return Ok(None);
     };
-    let schema = columns::parse(text)?;
+    let mut schema = columns::parse(text);
     if settings.table.provenance {
-        columns::with_provenance(&schema).map(Some)
-    } else {
-        Ok(Some(schema))
+        schema = schema.and_then(|schema| columns::with_provenance(&schema));
     }
+    schema
+        .map(Some)
+        .map_err(|error| settings.blame("table.columns", error))
 }
 
 fn reveal(secret: &Option<Secret>) -> Option<String> {
@@ -88,7 +115,8 @@ pub(crate) fn s3_options(settings: &Settings) -> S3Options {
     }
 }
 
-fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
+/// How the settings say that the catalog is reached.
+pub(crate) fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
     let catalog = &settings.catalog;
     CatalogOptions {
         kind: match catalog.kind {

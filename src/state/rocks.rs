@@ -18,12 +18,13 @@ use std::path::Path;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, Options, ReadOptions,
-    UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, LruCacheOptions, Options,
+    ReadOptions, UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 
 use super::backend::{Changes, Horizon, StateBackend, Visit};
 use super::encoding;
+use super::files;
 use crate::error::{Error, Result};
 
 /// What all databases of a process share.
@@ -41,13 +42,20 @@ const BLOCK_BYTES: usize = 8 << 10;
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 /// The part of a write buffer that its own filter takes.
 const BUFFER_FILTER_RATIO: f64 = 0.1;
+/// The cache has few shards: the filter of a large file has to fit into one, or it is read at every look-up.
+const CACHE_SHARD_BITS: i32 = 3;
+/// The record of all files begins anew at this size; every snapshot uploads it.
+const RECORD_BYTES_MAX: usize = 256 << 10;
 /// Sorted runs before some are merged.
 const RUNS_BEFORE_COMPACTION: i32 = 8;
 
 impl Rocks {
     pub(super) fn new(memory_bytes: u64) -> Self {
         let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
-        let cache = Cache::new_lru_cache(bytes);
+        let mut options = LruCacheOptions::default();
+        options.set_capacity(bytes);
+        options.set_num_shard_bits(CACHE_SHARD_BITS);
+        let cache = Cache::new_lru_cache_opts(&options);
         // Write buffers are paid for from the cache. They may take half of it, then they are flushed.
         let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
             bytes / 2,
@@ -85,6 +93,7 @@ impl Rocks {
         options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
         options.set_max_background_jobs(2);
         options.set_max_open_files(512);
+        options.set_max_manifest_file_size(RECORD_BYTES_MAX);
         options.set_keep_log_file_num(1);
         options.set_max_log_file_size(1 << 20);
         options.set_stats_dump_period_sec(0);
@@ -190,6 +199,13 @@ impl StateBackend for RocksBackend {
     fn snapshot(&mut self, folder: &Path) -> Result<()> {
         Checkpoint::new(&self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(folder))
-            .map_err(|error| self.failed("snapshot", error))
+            .map_err(|error| self.failed("snapshot", error))?;
+        // Nothing is ever logged, so these are empty.
+        for (name, _) in files::list(folder)? {
+            if name.ends_with(".log") {
+                files::remove_file(&folder.join(name))?;
+            }
+        }
+        Ok(())
     }
 }

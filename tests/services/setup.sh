@@ -98,6 +98,7 @@ setup_services() {
   exec 9>"$cache/lock" && flock 9
   once kafka "$services/kafka-pom.xml" fetch_jars "$services/kafka-pom.xml" "$cache/kafka"
   once rest "$services/rest-pom.xml" fetch_jars "$services/rest-pom.xml" "$cache/rest"
+  once flink "$services/flink-pom.xml" fetch_jars "$services/flink-pom.xml" "$cache/flink"
   once venv "$services/../requirements.txt" fetch_python
   if [ -z "${CALVE_TEST_S3_SERVER:-}" ]; then
     if go_ok || [ -x "$cache/bin/versitygw" ]; then CALVE_TEST_S3_SERVER=versitygw; else CALVE_TEST_S3_SERVER=seaweedfs; fi

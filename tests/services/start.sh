@@ -54,7 +54,7 @@ start_services() {
   await kafka port_open "$kafka"
   # Not for the tests: calve is told its keys as a user would tell it.
   unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION
-  export CALVE_TEST_KAFKA=127.0.0.1:$kafka CALVE_TEST_KAFKA_JARS=$cache/kafka
+  export CALVE_TEST_KAFKA=127.0.0.1:$kafka CALVE_TEST_KAFKA_JARS=$cache/kafka CALVE_TEST_FLINK_JARS=$cache/flink
   export CALVE_TEST_REST=http://127.0.0.1:$rest
   export CALVE_TEST_S3_ENDPOINT=http://127.0.0.1:$s3 CALVE_TEST_S3_BUCKET=warehouse
   export CALVE_TEST_S3_ACCESS_KEY=test CALVE_TEST_S3_SECRET_KEY=testtest

@@ -18,6 +18,7 @@
 //! What a test starts ends with it, also when it panics.
 
 mod calve;
+mod http;
 mod kafka;
 mod pipeline;
 mod producer;
@@ -32,12 +33,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use calve::{Calve, Finished, Running};
+pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
 pub use proxy::{Action, Proxy, Request, switchable};
 pub use random::Random;
-pub use services::Services;
+pub use services::{Services, flink_jars};
 pub use verify::{Table, run_script};
 
 /// A name that no other test has.

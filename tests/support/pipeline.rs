@@ -121,6 +121,8 @@ impl Pipeline {
             .env("FLINK_CHECKPOINT_INTERVAL_MS", "1000")
             // A failure ends the process, but where a test is about restarts.
             .env("CALVE_RESTART_STRATEGY_TYPE", "none")
+            // Many run at once.
+            .env("CALVE_REST_PORT", "off")
             .env(
                 "ICEBERG_CATALOG_TYPE",
                 if self.catalog == Catalog::Rest {

@@ -40,10 +40,15 @@ impl Request {
 
     /// Forwards it now, and says with which status it was answered.
     pub fn send(&self, upstream: &str) -> u16 {
-        let answer = forward(self, &upstream.replacen("http://", "", 1)).expect("an answer");
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let answer = self.ask(upstream);
         let status = answer.split(' ').nth(1).expect("a status");
         status.parse().expect("a number")
+    }
+
+    /// Forwards it now, and returns the whole answer.
+    pub fn ask(&self, upstream: &str) -> String {
+        let answer = forward(self, &upstream.replacen("http://", "", 1)).expect("an answer");
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Forwards it after a while, whatever its client was told.
@@ -70,6 +75,8 @@ pub enum Action {
     Answer(u16, String),
     /// It is forwarded, but the client gets this status and body.
     PassThenAnswer(u16, String),
+    /// Another request is forwarded in its place, and answered.
+    PassInstead(Request),
     /// It is forwarded, but the answer is lost: the connection closes.
     LoseAnswer,
     /// The connection closes at once.
@@ -175,6 +182,7 @@ fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<R
             let _ = forward(&request, upstream);
             Some(response(status, &body))
         }
+        Action::PassInstead(other) => forward(&other, upstream),
         Action::LoseAnswer => {
             let _ = forward(&request, upstream);
             None

@@ -40,6 +40,11 @@ impl Services {
     }
 }
 
+/// The jars of Flink's command line client.
+pub fn flink_jars() -> PathBuf {
+    address("CALVE_TEST_FLINK_JARS").into()
+}
+
 fn address(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| {
         panic!(

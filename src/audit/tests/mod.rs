@@ -2,6 +2,7 @@
 
 mod answers;
 mod judgement;
+mod keys;
 mod offset_sets;
 mod placement;
 

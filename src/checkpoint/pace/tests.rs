@@ -14,6 +14,7 @@ fn observed(start: Instant) -> Observed {
         failed: 0,
         finish: false,
         urgent: false,
+        asked: false,
     }
 }
 
@@ -123,4 +124,26 @@ fn a_full_budget_does_not_hurry_a_catalog_that_has_just_failed() {
         short.step(&full, start),
         Step::WaitFor(Duration::from_secs(1))
     );
+}
+
+#[test]
+fn a_checkpoint_that_was_asked_for_waits_for_the_commit_under_way_and_for_nothing_else() {
+    let start = Instant::now();
+    let asked = Observed {
+        last_end: Some(start),
+        failed: 1,
+        asked: true,
+        ..observed(start)
+    };
+    assert_eq!(PACE.step(&asked, start), Step::Close);
+    let outstanding = Observed {
+        outstanding: true,
+        ..asked
+    };
+    assert_eq!(PACE.step(&outstanding, start), Step::WaitForCommit);
+    let finish = Observed {
+        finish: true,
+        ..asked
+    };
+    assert_eq!(PACE.step(&finish, start), Step::CloseLast);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::flink;
 use crate::config::keys::{FAMILIES, KEYS};
 use crate::config::names::{self, Target};
 use crate::config::settings::*;
@@ -41,6 +42,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         state,
         dedup,
         schema_registry,
+        rest,
         metrics,
         log,
         sources: _,
@@ -120,10 +122,16 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             rocksdb_memory: "state.backend.rocksdb.memory",
             local_dir: "state.local-dir",
             checkpoints_dir: "state.checkpoints.dir",
+            savepoints_dir: "state.savepoints.dir",
             checkpoints_retained: "state.checkpoints.num-retained",
         }),
         all!(dedup => Dedup { key: "dedup.key", ttl: "dedup.ttl" }),
         all!(schema_registry => SchemaRegistry { url: "schema-registry.url" }),
+        all!(rest => Rest {
+            port: "rest.port",
+            bind_address: "rest.bind-address",
+            token: "rest.token",
+        }),
         all!(metrics => Metrics { prometheus_port: "metrics.prometheus-port" }),
         all!(log => Log { format: "log.format", level: "log.level" }),
     ]
@@ -179,6 +187,7 @@ fn what_has_no_default_is_optional() {
         "parallelism: 0",
         "database: []",
         "level: \"\"",
+        "bind_address: 0.0.0.0",
         "group_id: \"\"",
         "max_age: 0ns",
     ] {
@@ -254,17 +263,17 @@ fn names_line(target: &Target) -> Option<String> {
             family.underscore?;
             return Some(format!("Environment: {own}."));
         }
+        Target::Flink(..) => return None,
     };
-    let older = key
-        .alias
-        .as_ref()
-        .map_or(String::new(), |alias| match alias.unit {
+    let older: String = key
+        .aliases()
+        .map(|alias| match alias.unit {
             Some(unit) => format!("{} (in {}), ", alias.variable, unit.name),
             None => format!("{}, ", alias.variable),
-        });
-    let flink = key
-        .flink
-        .map_or(String::new(), |name| format!(" Flink: {name}."));
+        })
+        .collect();
+    let flink = flink::names_of(key.name).next();
+    let flink = flink.map_or(String::new(), |(name, _)| format!(" Flink: {name}."));
     Some(format!("Environment: {older}{own}.{flink}"))
 }
 
@@ -286,13 +295,12 @@ fn no_two_keys_share_a_name() {
     let mut all = BTreeSet::new();
     for key in KEYS {
         assert!(all.insert(names::variable(key.name)), "{}", key.name);
-        if let Some(alias) = &key.alias {
+        for alias in key.aliases() {
             assert!(all.insert(alias.variable.to_owned()), "{}", alias.variable);
         }
         assert!(all.insert(key.name.to_owned()), "{}", key.name);
-        match key.flink {
-            Some(flink) if flink != key.name => assert!(all.insert(flink.to_owned()), "{flink}"),
-            _ => (),
+        for (name, _) in flink::names_of(key.name) {
+            assert!(name == key.name || all.insert(name.to_owned()), "{name}");
         }
     }
 }
@@ -301,8 +309,8 @@ fn no_two_keys_share_a_name() {
 fn every_variable_leads_to_its_key() {
     for key in KEYS {
         let own = names::variable(key.name);
-        let older = key.alias.as_ref().map(|alias| alias.variable);
-        for variable in older.into_iter().chain([&*own]) {
+        let older = key.aliases().map(|alias| alias.variable);
+        for variable in older.chain([&*own]) {
             let (target, _) = names::by_variable(variable).unwrap().unwrap();
             assert_eq!(target.name(), key.name, "{variable}");
         }
@@ -351,6 +359,8 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.memory.in_flight, 8 << 20);
     assert_eq!(s.memory.uncommitted, 16 << 30);
     assert_eq!(s.state.backend, StateBackend::Rocksdb);
+    assert_eq!(s.rest.port, Some(8081..=8081));
+    assert!(s.rest.bind_address.is_loopback());
     assert!(s.state.incremental);
     assert_eq!(s.state.rocksdb_memory, 256 << 20);
     assert_eq!(s.state.local_dir, None);

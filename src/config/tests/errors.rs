@@ -1,5 +1,5 @@
 use super::Setup;
-use crate::config::{explain, load};
+use crate::config::load;
 
 #[test]
 fn what_is_missing_is_named_all_at_once_with_its_variables() {
@@ -116,26 +116,6 @@ fn a_value_that_is_not_utf8_is_refused_only_where_it_is_read() {
 fn a_long_value_is_quoted_in_part() {
     let error = Setup::new().flag("batch.size", &"é".repeat(5000)).error();
     assert!(error.len() < 400, "{error}");
-}
-
-#[test]
-fn explain_gives_the_paragraph_of_the_defaults() {
-    let text = explain("batch.timeout").unwrap();
-    assert!(
-        text.starts_with("Longest time an unfull batch waits"),
-        "{text}"
-    );
-    assert!(
-        text.contains("BATCH_TIMEOUT_SECONDS (in seconds)"),
-        "{text}"
-    );
-    assert!(text.ends_with("\nbatch.timeout = \"10s\""), "{text}");
-    assert_eq!(explain("BATCH_TIMEOUT_SECONDS").unwrap(), text);
-    assert_eq!(explain("CALVE_BATCH_TIMEOUT").unwrap(), text);
-    let text = explain("kafka.ssl.ca.location").unwrap();
-    assert!(text.contains("Any other property of librdkafka"), "{text}");
-    let error = explain("batch.timeot").unwrap_err().to_string();
-    assert!(error.contains("did you mean `batch.timeout`?"), "{error}");
 }
 
 #[test]

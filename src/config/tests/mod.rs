@@ -2,6 +2,8 @@
 
 mod agreement;
 mod errors;
+mod explain;
+mod flink;
 mod names;
 mod pass_through;
 mod places;

@@ -3,46 +3,48 @@ use std::time::Duration;
 use super::{Setup, shown};
 use crate::config::{Place, load};
 
-/// Sets `batch.size` in one layer, by number from the weakest.
-fn set(setup: Setup, layer: usize, size: usize) -> Setup {
+/// Sets `parallelism` in one layer, by number from the weakest.
+fn set(setup: Setup, layer: usize, number: usize) -> Setup {
     match layer {
-        0 => setup.file(&format!("batch.size = {size}")),
-        1 => setup.dotenv(&format!("BATCH_SIZE={size}")),
-        2 => setup.dotenv_local(&format!("BATCH_SIZE={size}")),
-        3 => setup.env("BATCH_SIZE", &size.to_string()),
-        _ => setup.flag("batch.size", &size.to_string()),
+        0 => setup.yaml(&format!("parallelism.default: {number}\n")),
+        1 => setup.file(&format!("parallelism = {number}")),
+        2 => setup.dotenv(&format!("FLINK_PARALLELISM={number}")),
+        3 => setup.dotenv_local(&format!("FLINK_PARALLELISM={number}")),
+        4 => setup.env("FLINK_PARALLELISM", &number.to_string()),
+        _ => setup.flag("parallelism", &number.to_string()),
     }
 }
 
 fn layer_of(place: &Place) -> usize {
     match place {
         Place::Default => usize::MAX,
-        Place::File { .. } => 0,
-        Place::Dotenv { file: ".env", .. } => 1,
-        Place::Dotenv { .. } => 2,
-        Place::Environment { .. } => 3,
-        Place::Flag { .. } => 4,
+        Place::Flink { .. } => 0,
+        Place::File { .. } => 1,
+        Place::Dotenv { file: ".env", .. } => 2,
+        Place::Dotenv { .. } => 3,
+        Place::Environment { .. } => 4,
+        Place::Flag { .. } => 5,
     }
 }
 
 #[test]
 fn every_layer_wins_over_the_defaults() {
-    assert_eq!(Setup::new().load().batch.size, 8192);
-    for layer in 0..5 {
+    assert_eq!(Setup::new().load().parallelism, 1);
+    for layer in 0..6 {
         let settings = set(Setup::new(), layer, 7).load();
-        assert_eq!(settings.batch.size, 7, "layer {layer}");
-        assert_eq!(layer_of(settings.layer("batch.size").unwrap()), layer);
+        assert_eq!(settings.parallelism, 7, "layer {layer}");
+        assert_eq!(layer_of(settings.layer("parallelism").unwrap()), layer);
     }
 }
 
 #[test]
 fn of_every_pair_of_layers_the_stronger_one_wins() {
-    for strong in 0..5 {
+    for strong in 0..6 {
         for weak in 0..strong {
             let setup = set(set(Setup::new(), strong, 20), weak, 10);
             let settings = setup.load();
-            assert_eq!(settings.batch.size, 20, "{strong} over {weak}");
-            assert_eq!(layer_of(settings.layer("batch.size").unwrap()), strong);
+            assert_eq!(settings.parallelism, 20, "{strong} over {weak}");
+            assert_eq!(layer_of(settings.layer("parallelism").unwrap()), strong);
         }
     }
 }
@@ -64,6 +66,12 @@ fn within_a_layer_the_calve_name_wins_over_the_older_one() {
     assert_eq!(both.load().batch.timeout, Duration::from_secs(3));
     let both = Setup::new().dotenv("CALVE_BATCH_SIZE=3\nBATCH_SIZE=5\n");
     assert_eq!(both.load().batch.size, 3);
+    let three = Setup::new()
+        .env("CHECKPOINT_INTERVAL", "3 s")
+        .env("FLINK_CHECKPOINT_INTERVAL_MS", "5000");
+    assert_eq!(three.load().checkpoint.interval, Duration::from_secs(5));
+    let three = three.env("CALVE_CHECKPOINT_INTERVAL", "7s");
+    assert_eq!(three.load().checkpoint.interval, Duration::from_secs(7));
     // But not over a stronger layer.
     let layers = Setup::new()
         .dotenv("CALVE_BATCH_SIZE=3")

@@ -4,37 +4,57 @@ use super::Setup;
 use crate::config::values::*;
 use crate::config::{CheckpointMode, CheckpointRetention, RestartStrategy, StateBackend};
 
+/// What Flink 2.0.2 itself makes of each form (`TimeUtils.parseDuration`), in nanoseconds; `None` if it refuses.
+const FLINK_DURATIONS: &[(&str, Option<u64>)] = &[
+    ("500ms", Some(500_000_000)),
+    ("60s", Some(60_000_000_000)),
+    ("60 s", Some(60_000_000_000)),
+    (" 60 s ", Some(60_000_000_000)),
+    ("60  s", Some(60_000_000_000)),
+    ("60\ts", Some(60_000_000_000)),
+    ("10min", Some(600_000_000_000)),
+    ("10 m", Some(600_000_000_000)),
+    ("1 Min", Some(60_000_000_000)),
+    ("1h", Some(3_600_000_000_000)),
+    ("2 hours", Some(7_200_000_000_000)),
+    ("2d", Some(172_800_000_000_000)),
+    ("2 Days", Some(172_800_000_000_000)),
+    ("1500", Some(1_500_000_000)),
+    ("30000", Some(30_000_000_000)),
+    ("0", Some(0)),
+    ("0 s", Some(0)),
+    ("365d", Some(31_536_000_000_000_000)),
+    ("5µs", Some(5_000)),
+    ("5 micros", Some(5_000)),
+    ("7 ns", Some(7)),
+    ("7 nanos", Some(7)),
+    ("3 sec", Some(3_000_000_000)),
+    ("3 secs", Some(3_000_000_000)),
+    ("3 millis", Some(3_000_000)),
+    ("3 milliseconds", Some(3_000_000)),
+    ("PT1M", None),
+    ("P1D", None),
+    ("pt1m", None),
+    ("PT1H30M", None),
+    ("1.5s", None),
+    ("-1s", None),
+    ("+5s", None),
+    ("s", None),
+    ("", None),
+    ("1 w", None),
+    ("1 week", None),
+    ("1_000 ms", None),
+    ("9223372036854775808", None),
+];
+
 #[test]
 fn durations_are_read_as_flink_reads_them() {
-    let cases = [
-        ("500ms", 500),
-        ("60s", 60_000),
-        ("60 s", 60_000),
-        (" 60 s ", 60_000),
-        ("10min", 600_000),
-        ("10 m", 600_000),
-        ("1h", 3_600_000),
-        ("2d", 172_800_000),
-        ("2 Days", 172_800_000),
-        ("1500", 1_500),
-        ("0", 0),
-        ("365d", 31_536_000_000),
-    ];
-    for (text, milliseconds) in cases {
-        let expected = Duration::from_millis(milliseconds);
-        assert_eq!(duration(text, Duration::ZERO), Ok(expected), "{text}");
+    for (text, nanoseconds) in FLINK_DURATIONS {
+        let read = duration(text, Duration::ZERO).ok();
+        assert_eq!(read, nanoseconds.map(Duration::from_nanos), "{text:?}");
     }
-    for text in [
-        "",
-        "s",
-        "-1s",
-        "1.5s",
-        "1 s 2 ms",
-        "1w",
-        "366d",
-        "99999999999999999999",
-        "18446744073709551615d",
-    ] {
+    // Flink would take more than a year.
+    for text in ["366d", "99999999999999999999", "18446744073709551615d"] {
         assert!(duration(text, Duration::ZERO).is_err(), "{text}");
     }
     let error = duration("5ms", Duration::from_millis(10)).unwrap_err();
@@ -44,32 +64,68 @@ fn durations_are_read_as_flink_reads_them() {
 }
 
 #[test]
-fn sizes_are_read_as_flink_reads_them() {
-    let cases = [
-        ("0", 0),
-        ("123", 123),
-        ("64 b", 64),
-        ("64KB", 64 << 10),
-        ("64k", 64 << 10),
-        ("16 MiB", 16 << 20),
-        ("256MB", 256 << 20),
-        ("1gb", 1 << 30),
-        ("2TB", 2 << 40),
-    ];
-    for (text, bytes) in cases {
-        assert_eq!(size(text, 0), Ok(bytes), "{text}");
+fn durations_of_several_parts_are_read_the_larger_part_first() {
+    for (text, milliseconds) in [
+        ("1 h 30 min", 5_400_000),
+        ("1h30min", 5_400_000),
+        ("1h 30m", 5_400_000),
+        ("1 d 2 h 3 min 4 s 5 ms", 93_784_005),
+        ("1 s 2 ms", 1_002),
+        ("10 mins", 600_000),
+    ] {
+        let expected = Duration::from_millis(milliseconds);
+        assert_eq!(duration(text, Duration::ZERO), Ok(expected), "{text}");
     }
     for text in [
-        "",
-        "MB",
-        "-1",
-        "1.5GB",
-        "1PB",
-        "9223372036854775807KB",
-        "16777216TB",
+        "30 min 1 h",
+        "1 h 1 h",
+        "1 h 30",
+        "1 h min",
+        "1h,30min",
+        "30000 1 ms",
     ] {
-        assert!(size(text, 0).is_err(), "{text}");
+        assert!(duration(text, Duration::ZERO).is_err(), "{text}");
     }
+}
+
+/// The same of sizes (`MemorySize.parse`), in bytes.
+const FLINK_SIZES: &[(&str, Option<u64>)] = &[
+    ("256 mb", Some(256 << 20)),
+    ("64kb", Some(64 << 10)),
+    ("64 KB", Some(64 << 10)),
+    ("64k", Some(64 << 10)),
+    ("123", Some(123)),
+    ("64 b", Some(64)),
+    ("64 bytes", Some(64)),
+    ("16 mebibytes", Some(16 << 20)),
+    ("2 kibibytes", Some(2 << 10)),
+    ("1gb", Some(1 << 30)),
+    ("1 g", Some(1 << 30)),
+    ("1 gibibytes", Some(1 << 30)),
+    ("2TB", Some(2 << 40)),
+    ("2t", Some(2 << 40)),
+    ("3 tebibytes", Some(3 << 40)),
+    ("0", Some(0)),
+    (" 5 m ", Some(5 << 20)),
+    ("9223372036854775807", Some(i64::MAX as u64)),
+    ("1.5GB", None),
+    ("-1", None),
+    ("1PB", None),
+    ("", None),
+    ("MB", None),
+    ("1 megabyte", None),
+    ("9223372036854775807kb", None),
+];
+
+#[test]
+fn sizes_are_read_as_flink_reads_them() {
+    for (text, bytes) in FLINK_SIZES {
+        assert_eq!(size(text, 0).ok(), *bytes, "{text:?}");
+    }
+    // Flink would not: it has no such unit.
+    assert_eq!(size("16 MiB", 0), Ok(16 << 20));
+    assert!(size("16777216TB", 0).is_err());
+    assert!(size("+1", 0).is_err());
     assert!(size("1KB", 2048).unwrap_err().ends_with("at least 2KB"));
     assert!(size("1KB", 1 << 20).unwrap_err().ends_with("at least 1MB"));
 }

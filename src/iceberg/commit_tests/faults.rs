@@ -11,6 +11,7 @@ use crate::checkpoint::decisions::{Claim, Start};
 use crate::config::OnRollback;
 use crate::error::Kind;
 use crate::iceberg::guard::{GuardedCatalog, Intent};
+use crate::iceberg::merge::Merges;
 use crate::iceberg::testing::*;
 use crate::iceberg::{CommitFailure, Committed, Committer, Staged, StagedFile};
 use crate::time::Epoch;
@@ -432,6 +433,7 @@ async fn a_swap_without_a_permit_is_refused_by_the_guard() {
         world.ident.clone(),
         PIPELINE.into(),
         Intent::Claim(claim),
+        Merges::default(),
     );
     foreign_commit_fails(&guard, &table, &files).await;
     assert_eq!(guard.sent(), 0);

@@ -9,3 +9,5 @@ mod operator;
 mod outside;
 mod rollbacks;
 mod starts;
+
+pub use faulty::{Faulty, Swap};

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -150,4 +151,114 @@ async fn a_rollback_is_still_detected_after_snapshots_were_expired() {
     };
     assert_eq!(error.kind(), Kind::Diverged);
     assert!(error.to_string().contains("rolled back"), "{error}");
+}
+
+/// Manifests in the metadata folder, by their names.
+async fn manifest_names(world: &World) -> BTreeSet<String> {
+    let location = world.table().await.metadata().location().to_owned();
+    let folder = PathBuf::from(location.trim_start_matches("file://")).join("metadata");
+    let names = fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| name.ends_with(".avro") && !name.starts_with("snap-"))
+        .collect()
+}
+
+/// The manifests that some retained snapshot names.
+async fn named_manifests(world: &World) -> BTreeSet<String> {
+    let table = world.table().await;
+    let mut named = BTreeSet::new();
+    for snapshot in table.metadata().snapshots() {
+        let list = table.manifest_list_reader(snapshot).load().await.unwrap();
+        let paths = list.entries().iter().map(|m| &m.manifest_path);
+        named.extend(paths.map(|path| path.rsplit('/').next().unwrap().to_owned()));
+    }
+    named
+}
+
+/// Waits until what no snapshot names is gone, and looks whether all that one names is there.
+async fn only_named_manifests_are_left(world: &World) {
+    let mut there = BTreeSet::new();
+    for _ in 0..100 {
+        there = manifest_names(world).await;
+        if there == named_manifests(world).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let named = named_manifests(world).await;
+    let lost: Vec<_> = named.difference(&there).collect();
+    let left: Vec<_> = there.difference(&named).collect();
+    panic!("deleted although named: {lost:?}; left although not named: {left:?}");
+}
+
+/// A table whose manifests are merged by threes.
+async fn merging() -> World {
+    let world = World::without_table().await;
+    let mut options = table_options();
+    let three = ("commit.manifest.min-count-to-merge", "3");
+    options.properties.insert(three.0.into(), three.1.into());
+    world.create(&options).await;
+    world
+}
+
+#[tokio::test]
+async fn manifests_that_were_merged_go_when_the_last_snapshot_that_names_them_expires() {
+    let world = merging().await;
+    let mut committer = start(&world).await;
+    commit(&world, &mut committer, 1..6).await;
+    // A tag keeps what it names.
+    let tagged = world
+        .table()
+        .await
+        .metadata()
+        .current_snapshot_id()
+        .unwrap();
+    world
+        .rewrite(|builder| {
+            let retention = SnapshotRetention::Tag {
+                max_ref_age_ms: None,
+            };
+            let tag = SnapshotReference::new(tagged, retention);
+            builder.set_ref("audited", tag).unwrap()
+        })
+        .await;
+    let mut committer = start(&world).await;
+    commit(&world, &mut committer, 6..31).await;
+    only_named_manifests_are_left(&world).await;
+    assert!(manifest_names(&world).await.len() < 15);
+    world.assert_holds(300).await;
+}
+
+/// A snapshot that was rolled back and expires before the one that it was built on.
+#[tokio::test]
+async fn manifests_that_a_rolled_back_snapshot_shares_with_others_stay() {
+    let world = merging().await;
+    let mut committer = start(&world).await;
+    commit(&world, &mut committer, 1..10).await;
+    let here = world
+        .table()
+        .await
+        .metadata()
+        .current_snapshot_id()
+        .unwrap();
+    // Others append, and take it back.
+    world.foreign_append(500, 510).await;
+    world.foreign_append(510, 520).await;
+    world.roll_back_to(here).await;
+    let mut committer = start(&world).await;
+    commit(&world, &mut committer, 10..12).await;
+    let table = world.table().await;
+    let oldest = table
+        .metadata()
+        .snapshots()
+        .map(|s| s.sequence_number())
+        .min();
+    assert!(oldest < Some(10), "what they were built on is retained");
+    assert_eq!(world.snapshots().await, 6, "and they are not");
+    only_named_manifests_are_left(&world).await;
+    world.assert_holds(110).await;
+    commit(&world, &mut committer, 12..30).await;
+    only_named_manifests_are_left(&world).await;
+    world.assert_holds(290).await;
 }

@@ -1,0 +1,194 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::checkpoint::decisions::Refusal;
+use crate::checkpoint::marker::{MarkerId, Ranges};
+use crate::checkpoint::rollback::Recovery;
+use crate::error::Kind;
+use crate::offsets::NextOffset;
+
+const TABLE: &str = "uuid-1";
+
+fn offsets(list: &[(i32, i64)]) -> Offsets {
+    let mut offsets = Offsets::new();
+    for &(partition, next) in list {
+        offsets.set("t", partition, NextOffset(next));
+    }
+    offsets
+}
+
+fn marker(id: &str, generation: u64, epoch: u64, next: &[(i32, i64)]) -> Marker {
+    Marker {
+        id: MarkerId::from(id),
+        pipeline: "p".to_owned(),
+        table_uuid: TABLE.to_owned(),
+        generation: Generation(generation),
+        epoch: Epoch(epoch),
+        next: offsets(next),
+        topic_ids: BTreeMap::from([("t".to_owned(), "topic-id".to_owned())]),
+        cluster_id: Some("cluster".to_owned()),
+        ..Marker::default()
+    }
+}
+
+fn savepoint() -> Savepoint {
+    Savepoint {
+        version: VERSION,
+        calve_version: "0".to_owned(),
+        created_at_ms: 0,
+        table: "db.t".to_owned(),
+        snapshot_id: Some(17),
+        marker: marker("s", 2, 5, &[(0, 100), (1, 50)]),
+        state: None,
+    }
+}
+
+fn on(uuid: &str) -> Target<'_> {
+    Target {
+        name: "db.t",
+        uuid,
+        pipeline: "p",
+    }
+}
+
+fn resume(marker: Marker) -> Start {
+    Start::Resume(Box::new(marker))
+}
+
+fn recover(newest: Option<Marker>, next: &[(i32, i64)], left_out: Ranges) -> Start {
+    Start::Recover(Box::new(Recovery {
+        recorded: marker("r", 3, 9, &[(0, 300), (1, 80)]),
+        newest,
+        next: offsets(next),
+        topic_ids: BTreeMap::new(),
+        left_out,
+        state_snapshot: None,
+    }))
+}
+
+#[track_caller]
+fn refused(start: &Start, uuid: &str, why: &str, remedy: &str) {
+    let error = decide(&savepoint(), start, on(uuid)).expect_err("it is refused");
+    assert_eq!(error.kind(), Kind::Diverged);
+    let error = error.to_string();
+    assert!(error.contains(why), "{why:?} in {error}");
+    assert!(error.contains(remedy), "{remedy:?} in {error}");
+}
+
+#[test]
+fn a_table_that_knows_nothing_of_the_pipeline_begins_at_the_savepoints_offsets() {
+    let carried = decide(&savepoint(), &Start::Fresh, on("uuid-2")).unwrap();
+    assert_eq!(carried.next, offsets(&[(0, 100), (1, 50)]));
+    // The claim must mention all of them, follows nobody and begins the count of generations anew.
+    assert!(carried.known.is_empty() && carried.parent.is_none());
+    assert_eq!(carried.generation, Generation::default());
+    assert_eq!(carried.epoch, Epoch::default());
+    // What tells another topic or another cluster from the savepoint's comes along.
+    assert_eq!(carried.cluster_id.as_deref(), Some("cluster"));
+    assert_eq!(carried.topic_ids["t"], "topic-id");
+}
+
+#[test]
+fn under_another_name_the_savepoints_own_table_is_refused() {
+    refused(
+        &Start::Fresh,
+        TABLE,
+        "written by pipeline p",
+        "set pipeline.name",
+    );
+}
+
+#[test]
+fn another_table_with_a_place_of_its_own_is_refused() {
+    let start = resume(marker("s", 2, 5, &[(0, 100), (1, 50)]));
+    refused(&start, "uuid-2", "not the savepoint's table", "table.name");
+}
+
+#[test]
+fn at_the_savepoints_marker_it_is_a_plain_resume() {
+    let start = resume(savepoint().marker);
+    let carried = decide(&savepoint(), &start, on(TABLE)).unwrap();
+    assert_eq!(Some(carried), start.carried());
+}
+
+#[test]
+fn at_a_claim_that_followed_the_savepoint_it_is_a_plain_resume_too() {
+    let start = resume(marker("claim", 3, 5, &[(0, 100), (1, 50), (2, 0)]));
+    let carried = decide(&savepoint(), &start, on(TABLE)).unwrap();
+    assert_eq!(Some(carried), start.carried());
+}
+
+#[test]
+fn a_table_that_is_ahead_is_refused_with_the_snapshot_to_roll_back_to() {
+    let start = resume(marker("m", 2, 6, &[(0, 101), (1, 50)]));
+    refused(&start, TABLE, "would be there twice", "snapshot 17");
+    refused(&start, TABLE, "would be there twice", "on-rollback=rewind");
+}
+
+#[test]
+fn a_table_that_is_behind_is_refused() {
+    let behind = resume(marker("m", 2, 4, &[(0, 100), (1, 49)]));
+    refused(&behind, TABLE, "would be missing", "without --from");
+    let unknown = resume(marker("m", 2, 4, &[(0, 100)]));
+    refused(&unknown, TABLE, "would be missing", "without --from");
+}
+
+#[test]
+fn a_table_that_was_rolled_back_to_the_savepoint_goes_on_from_there() {
+    let start = recover(
+        Some(savepoint().marker),
+        &[(0, 100), (1, 50)],
+        Ranges::default(),
+    );
+    let carried = decide(&savepoint(), &start, on(TABLE)).unwrap();
+    assert_eq!(Some(carried.clone()), start.carried());
+    assert_eq!(carried.next, offsets(&[(0, 100), (1, 50)]));
+    assert_eq!(carried.generation, Generation(3), "everybody is fenced");
+}
+
+#[test]
+fn a_table_that_was_rolled_back_to_another_place_is_refused() {
+    let elsewhere = marker("m", 2, 4, &[(0, 90), (1, 50)]);
+    let start = recover(Some(elsewhere), &[(0, 90), (1, 50)], Ranges::default());
+    refused(&start, TABLE, "rolled back from", "snapshot 17");
+    let start = recover(None, &[(0, 0), (1, 0)], Ranges::default());
+    refused(&start, TABLE, "rolled back from", "snapshot 17");
+}
+
+#[test]
+fn leaving_the_rolled_back_rows_out_is_no_start_from_the_savepoint() {
+    let mut left_out = Ranges::default();
+    left_out.insert("t", 0, (NextOffset(100), NextOffset(300)));
+    let start = recover(Some(savepoint().marker), &[(0, 300), (1, 80)], left_out);
+    refused(&start, TABLE, "would not read on", "on-rollback=rewind");
+    // The same, where what is left out could not be known.
+    let start = recover(
+        Some(savepoint().marker),
+        &[(0, 300), (1, 80)],
+        Ranges::default(),
+    );
+    refused(&start, TABLE, "would not read on", "on-rollback=rewind");
+}
+
+#[test]
+fn a_table_that_must_not_be_touched_is_refused_with_its_own_reason() {
+    let start = Start::Refuse(Refusal::Replaced {
+        expected: "a".to_owned(),
+        found: "b".to_owned(),
+    });
+    refused(&start, TABLE, "the table was replaced", "");
+}
+
+#[test]
+fn a_savepoint_is_read_as_it_was_written_and_a_torn_or_newer_one_is_refused() {
+    let json = serde_json::to_vec_pretty(&savepoint()).unwrap();
+    assert_eq!(Savepoint::parse(&json, "here").unwrap(), savepoint());
+    let torn = Savepoint::parse(&json[..json.len() / 2], "here").unwrap_err();
+    assert!(
+        torn.to_string()
+            .contains("the savepoint here can't be read")
+    );
+    let newer = br#"{"version": 2, "marker": "something else"}"#;
+    let newer = Savepoint::parse(newer, "here").unwrap_err().to_string();
+    assert!(newer.contains("has format 2"), "{newer}");
+}
