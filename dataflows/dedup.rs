@@ -37,9 +37,11 @@ pub const DEDUP: Dataflow = Dataflow::new(
 
 fn build(job: &Job<'_>) -> Result<()> {
     let settings = &job.settings().dedup;
-    let key = job.key_columns(&settings.key).map_err(|error| {
-        error.advice("set dedup.key to the columns that tell that two records are the same")
-    })?;
+    if settings.key.is_empty() {
+        return Err(Error::config("dedup.key is not set")
+            .advice("set dedup.key to the columns that tell that two records are the same"));
+    }
+    let key = job.key_columns(&settings.key)?;
     if settings.ttl.is_some() && !job.has_timestamps() {
         return Err(Error::config(
             "dedup.ttl counts by the column _timestamp, which the table does not have",

@@ -10,9 +10,10 @@ use crate::support::{
     Calve, Catalog, Load, Pipeline, Produced, Producer, Topic, Warehouse, eventually, free_port,
 };
 
-/// To the end of the topic, with so many workers.
+/// To the end of the topic, with so many workers, in one commit.
 fn finish(pipeline: &Pipeline, workers: usize) -> crate::support::Finished {
     let run = pipeline.dedup().workers(workers).bounded();
+    let run = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
     run.run().expect_code(0)
 }
 
@@ -266,7 +267,8 @@ fn state_that_nothing_can_go_back_to_is_deleted_and_the_last_checkpoints_are_kep
         .iter()
         .filter(|file| file.ends_with(".json"))
         .collect();
-    assert!((1..=3).contains(&manifests.len()), "{manifests:#?}");
+    // The tidying of the last commit is not waited for when a process drains.
+    assert!((1..=4).contains(&manifests.len()), "{manifests:#?}");
     finish(&pipeline, 2);
     pipeline.read().assert_deduplicated(&produced);
 }

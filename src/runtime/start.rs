@@ -373,7 +373,7 @@ fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
         "table.",
         "on-",
         "checkpoint.",
-        "state.",
+        "state.checkpoints.",
         "dedup.",
         "max-parallelism",
     ];
