@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::marker::EMPTY_STATE;
 use super::positions::Carried;
 use crate::error::{Error, Result};
-use crate::state::StatePart;
 use crate::time::Epoch;
 
 #[cfg(test)]
 mod tests;
+
+/// What one worker adds to a snapshot of state, in the words of whoever makes snapshots: nobody else reads them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Part(pub String);
 
 /// From a stateful operator of every worker, at the end of every epoch: where its state is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +29,7 @@ pub struct Report {
     /// The epoch at whose end the state was so.
     pub epoch: Epoch,
     /// What is durable of it; or why it could not be made durable, and then the checkpoint fails.
-    pub part: Result<StatePart, String>,
+    pub part: Result<Part, String>,
 }
 
 /// The parts of a snapshot: one from every worker of every operator of these names.
@@ -37,7 +41,7 @@ pub fn parts(
     epoch: Epoch,
     operators: &[&str],
     peers: usize,
-) -> Result<Result<Vec<StatePart>, String>> {
+) -> Result<Result<Vec<Part>, String>> {
     let mut spoke: Vec<(&str, usize)> = reports
         .iter()
         .map(|report| (report.operator.as_str(), report.worker))

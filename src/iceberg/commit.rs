@@ -35,17 +35,16 @@ use timely::dataflow::operators::{Capability, InputCapability};
 use tokio::time::timeout;
 
 use super::committer::{Committed, Staged};
-use super::{CommitFailure, Committer, Sink, StagedFile, StateCommit};
+use super::{CommitFailure, Committer, Sink, StagedFile, StateGate, StateSnapshots};
 use crate::alarm::Alarm;
 use crate::checkpoint::marker::Marker;
-use crate::checkpoint::state::Report;
+use crate::checkpoint::state::{self, Part, Report};
 use crate::checkpoint::{Cut, Outcome};
 use crate::control::{Answer, Durable, Proof};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::offsets::Offsets;
 use crate::process::Process;
-use crate::state::StatePart;
 use crate::time::Epoch;
 
 /// The committer itself gives up after `checkpoint.timeout`, with the better error. This is for storage
@@ -79,14 +78,6 @@ pub trait CommitStaged<'scope> {
         gates: StreamVec<'scope, Epoch, u64>,
         state: Option<StateGate<'scope>>,
     ) -> StreamVec<'scope, Epoch, Outcome>;
-}
-
-/// The state of a dataflow, as its commits see it.
-pub struct StateGate<'scope> {
-    /// What the stateful operators say at the end of each epoch.
-    pub reports: StreamVec<'scope, Epoch, Report>,
-    /// What becomes of it.
-    pub commit: StateCommit,
 }
 
 /// What has arrived of one epoch.
@@ -191,7 +182,8 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
             None => (None, None),
             Some(gate) => {
                 let reports = builder.new_input(gate.reports, Exchange::new(|_: &Report| 0));
-                (Some(reports), Some(gate.commit))
+                let snapshots: Arc<dyn StateSnapshots> = Arc::from(gate.snapshots);
+                (Some(reports), Some((gate.operators, snapshots)))
             }
         };
         let (output, outcomes) = builder.new_output::<Vec<Outcome>>();
@@ -322,13 +314,15 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let staged = pending.staged(epoch);
                     let state = match &state {
                         None => None,
-                        Some(state) => match state.parts(&pending.reports, epoch, peers) {
-                            Ok(parts) => Some((state.clone(), parts)),
-                            Err(error) => {
-                                committing = Some((epoch, pending));
-                                return process.fail(error);
+                        Some((operators, snapshots)) => {
+                            match state::parts(&pending.reports, epoch, operators, peers) {
+                                Ok(parts) => Some((Arc::clone(snapshots), parts)),
+                                Err(error) => {
+                                    committing = Some((epoch, pending));
+                                    return process.fail(error);
+                                }
                             }
-                        },
+                        }
                     };
                     let (done, wake) = (done.clone(), wake.clone());
                     let tidying = Arc::clone(&process);
@@ -341,8 +335,9 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                             Err(CommitFailure::Unknown(overdue(epoch, options.timeout)))
                         });
                         failpoint::pass("proved");
-                        if let (Ok(_), Some((state, _))) = (&result, state) {
-                            tidying.spawn_chore(state.tidy(ready.state_snapshots()));
+                        if let (Ok(_), Some((snapshots, _))) = (&result, state) {
+                            let named = ready.named_states();
+                            tidying.spawn_chore(async move { snapshots.tidy(named).await });
                         }
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
@@ -373,12 +368,12 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
 async fn commit(
     committer: &mut Committer,
     mut staged: Staged,
-    state: Option<(StateCommit, Result<Vec<StatePart>, String>)>,
+    state: Option<(Arc<dyn StateSnapshots>, Result<Vec<Part>, String>)>,
 ) -> Result<Committed, CommitFailure> {
-    if let Some((state, parts)) = state {
+    if let Some((snapshots, parts)) = state {
         let parts = parts.map_err(|reason| CommitFailure::Unknown(Error::external(reason)))?;
         let generation = committer.marker().generation;
-        let complete = state.complete(generation, staged.epoch, parts);
+        let complete = snapshots.complete(generation, staged.epoch, parts);
         staged.state_snapshot = Some(complete.await.map_err(CommitFailure::Unknown)?);
     }
     committer.commit(staged).await

@@ -30,7 +30,7 @@ use super::names;
 use super::refusal::{refused, same_cluster, stopped};
 use super::retention::Retention;
 use super::staged::StagedFile;
-use super::state::StateSnapshots;
+use super::state::NamedStates;
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
 use crate::checkpoint::positions::{Beginning, Carried};
@@ -372,7 +372,7 @@ impl Committer {
 
     /// The state snapshots that this pipeline may go on from: those that the history of the table names, the
     /// newest first, and those of attempts that may still land.
-    pub fn state_snapshots(&self) -> StateSnapshots {
+    pub fn named_states(&self) -> NamedStates {
         let mut committed: Vec<String> = Vec::new();
         let chain = lineage::chain(self.table.metadata(), &self.target.pipeline);
         let markers = chain
@@ -392,7 +392,7 @@ impl Committer {
             }
         }
         let unproved = self.unproved.iter();
-        StateSnapshots {
+        NamedStates {
             committed,
             possible: unproved
                 .filter_map(|u| u.marker.state_snapshot.clone())

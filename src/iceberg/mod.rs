@@ -60,7 +60,7 @@ mod simulation;
 pub(crate) mod testing;
 
 pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
-pub use commit::{CommitOptions, CommitStaged, StateGate};
+pub use commit::{CommitOptions, CommitStaged};
 pub use committer::{Committed, Committer, Observation, Staged};
 pub(crate) use failure::external;
 pub use flink::{FlinkCommit, flink_commits};
@@ -74,7 +74,7 @@ pub use scratch_file::{Medium, try_location};
 pub use sink::Sink;
 pub use stage::Stage;
 pub use staged::StagedFile;
-pub use state::{StateCommit, StateSnapshots};
+pub use state::{NamedStates, StateGate, StateSnapshots};
 pub use sweep::Sweep;
 pub use table::{TableOptions, check, load, load_or_create, type_name};
 pub use writer::{TableWriter, WriteProgress, WriterOptions};

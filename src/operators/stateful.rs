@@ -36,7 +36,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Stream, StreamVec};
 use tokio::time::{sleep, timeout};
 
-use crate::checkpoint::state::Report;
+use crate::checkpoint::state::{Part, Report};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::process::Process;
@@ -224,7 +224,7 @@ where
         let (done, uploads) = mpsc::channel::<(Epoch, Result<StatePart>)>();
         let mut changed = true;
         // What the last snapshot was uploaded as.
-        let mut last: Option<StatePart> = None;
+        let mut last: Option<Part> = None;
         let report = move |epoch, part| Report {
             operator: name.clone(),
             worker,
@@ -250,17 +250,18 @@ where
             // 2. What was uploaded meanwhile.
             while let Ok((epoch, uploaded)) = uploads.try_recv() {
                 if let Some(capability) = uploading.remove(&epoch) {
-                    if let Ok(part) = &uploaded {
-                        process
-                            .metrics()
-                            .state_bytes_uploaded
-                            .inc_by(part.uploaded_bytes);
-                        last = Some(StatePart {
+                    let part = uploaded.and_then(|part| {
+                        let uploaded = &process.metrics().state_bytes_uploaded;
+                        uploaded.inc_by(part.uploaded_bytes);
+                        // Reported once more it has uploaded nothing.
+                        let again = StatePart {
                             uploaded_bytes: 0,
                             ..part.clone()
-                        });
-                    }
-                    let part = uploaded.map_err(|error| error.to_string());
+                        };
+                        last = Some(encode(&again)?);
+                        encode(&part)
+                    });
+                    let part = part.map_err(|error| error.to_string());
                     reports_output
                         .session(&capability)
                         .give(report(epoch, part));
@@ -373,6 +374,13 @@ impl Upload {
         failpoint::pass("state-uploaded");
         Ok(part)
     }
+}
+
+fn encode(part: &StatePart) -> Result<Part> {
+    let json = serde_json::to_string(part);
+    json.map(Part).map_err(|error| {
+        Error::internal("a part of a state snapshot can't be written").caused_by(error)
+    })
 }
 
 fn overdue(timeout: Duration) -> Error {

@@ -319,7 +319,8 @@ impl<'scope> Job<'scope> {
         let run = self.shared.state.as_ref()?;
         Some(StateGate {
             reports: self.scope.concatenate(self.state_reports.take()),
-            commit: run.commit(),
+            operators: run.operators(),
+            snapshots: Box::new(run.commits()),
         })
     }
 }

@@ -13,6 +13,7 @@
 //! whether the whole of it begins again: a fresh [`Process`](crate::process::Process), new workers, the
 //! table's marker.
 
+mod commits;
 mod graph;
 mod job;
 mod launch;

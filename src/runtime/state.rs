@@ -10,14 +10,15 @@ use std::env;
 
 use iceberg::table::Table;
 use serde_json::json;
+use tokio::sync::Mutex;
 
+use super::commits::StateCommits;
 use super::job::Dataflow;
 use super::table;
 use crate::checkpoint::marker::EMPTY_STATE;
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
 use crate::failpoint;
-use crate::iceberg::StateCommit;
 use crate::process::Process;
 use crate::state::{
     Assignment, BackendKind, Backends, LocalFolder, MaxParallelism, Owner, Share, Snapshot,
@@ -188,14 +189,19 @@ impl RunState {
         (self.states.snapshots.clone(), self.generation)
     }
 
-    /// What the commit makes of everybody's part.
-    pub(super) fn commit(&self) -> StateCommit {
-        StateCommit::new(
-            self.states.snapshots.clone(),
-            self.states.operators,
-            self.states.max_parallelism,
-            json!({ DATAFLOW: self.states.identity }),
-            self.states.retained,
-        )
+    /// The names of the operators that keep state.
+    pub(super) fn operators(&self) -> &'static [&'static str] {
+        self.states.operators
+    }
+
+    /// What makes everybody's part one snapshot for each commit.
+    pub(super) fn commits(&self) -> StateCommits {
+        StateCommits {
+            snapshots: self.states.snapshots.clone(),
+            max_parallelism: self.states.max_parallelism,
+            about: json!({ DATAFLOW: self.states.identity }),
+            retained: self.states.retained,
+            tidying: Mutex::default(),
+        }
     }
 }

@@ -54,3 +54,32 @@ fn a_dataflow_with_state_and_one_without_can_not_follow_each_other() {
         "{error}"
     );
 }
+
+fn report(operator: &str, worker: usize) -> Report {
+    Report {
+        operator: operator.to_owned(),
+        worker,
+        epoch: Epoch(7),
+        part: Ok(Part(format!("{operator}-{worker}"))),
+    }
+}
+
+#[test]
+fn a_snapshot_needs_a_part_of_every_worker_of_every_operator_once() {
+    let all = [("a", 0), ("b", 1), ("b", 0), ("a", 1)].map(|(name, worker)| report(name, worker));
+    let of = |reports: &[Report]| parts(reports, Epoch(7), &["a", "b"], 2);
+    let found = of(&all).unwrap().unwrap();
+    assert_eq!(found.len(), 4);
+    assert!(of(&all[..3]).is_err(), "one has not spoken");
+    let mut twice = all.to_vec();
+    twice[3] = report("a", 0);
+    assert!(of(&twice).is_err(), "one has spoken twice");
+    let mut late = all.to_vec();
+    late[1].epoch = Epoch(6);
+    assert!(of(&late).is_err(), "one has spoken of another epoch");
+    assert!(parts(&all, Epoch(7), &["a"], 2).is_err(), "nobody knows b");
+
+    let mut failed = all.to_vec();
+    failed[2].part = Err("the disk is full".into());
+    assert_eq!(of(&failed).unwrap(), Err("the disk is full".to_owned()));
+}
