@@ -71,17 +71,17 @@ fn operate(
         let mut store =
             StateStore::create(assignment(), &backends(), &folder.join("home")).unwrap();
         let counts = store.value::<u64, u64>("count", None).unwrap();
-        let state = State {
-            store,
-            snapshots: snapshots(folder),
-            generation: Generation(1),
-            peers: 1,
-            first: Epoch(1),
-            timeout,
-            process: Arc::clone(&process),
-            reports: Rc::default(),
-        };
         let (mut one, mut other) = worker.dataflow::<Epoch, _, _>(|scope| {
+            let state = State {
+                store,
+                snapshots: snapshots(folder),
+                generation: Generation(1),
+                peers: 1,
+                first: Epoch(1),
+                timeout,
+                process: Arc::clone(&process),
+                reports: Rc::default(),
+            };
             let (one, first) = scope.new_input();
             let (other, second) = scope.new_input();
             let (made, reported) = (Rc::clone(&made), Rc::clone(&reported));
