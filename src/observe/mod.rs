@@ -6,7 +6,6 @@
 mod figures;
 pub mod graph;
 pub mod http;
-pub mod http;
 pub mod logging;
 mod progress;
 mod prometheus;
