@@ -1,7 +1,7 @@
 //! State at the size of 1 GB: what a snapshot stalls the dataflow, what it uploads, how long a restore
 //! takes, and what deduplication costs a record. Every figure has a check of the data beside it.
 //!
-//! `cargo bench --bench state [-- FOLDER]`
+//! `cargo bench --bench state [-- all|snapshots|dedup [FOLDER]]`
 
 use std::ops::Range;
 use std::path::Path;
@@ -118,16 +118,20 @@ fn changed(round: u64) -> Range<u64> {
 }
 
 fn main() -> Outcome {
-    let mut arguments = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench");
-    let folder = match arguments.next() {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
+    let arguments = std::env::args().skip(1);
+    let arguments: Vec<String> = arguments.filter(|argument| argument != "--bench").collect();
+    let (what, folder) = match &arguments[..] {
+        [] => ("all", tempfile::tempdir()?),
+        [what] => (what.as_str(), tempfile::tempdir()?),
+        [what, folder, ..] => (what.as_str(), tempfile::tempdir_in(folder)?),
     };
-    let folder = folder.path();
-    snapshots(folder)?;
-    dedup(&folder.join("dedup"))
+    if matches!(what, "all" | "snapshots") {
+        snapshots(folder.path())?;
+    }
+    if matches!(what, "all" | "dedup") {
+        dedup(&folder.path().join("dedup"))?;
+    }
+    Ok(())
 }
 
 fn snapshots(folder: &Path) -> Outcome {
