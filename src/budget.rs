@@ -11,6 +11,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -33,11 +34,34 @@ struct Account {
     gauge: Gauge,
 }
 
-/// Bytes in flight, given back when dropped.
-#[derive(Debug)]
-pub struct Charge {
-    account: Rc<Account>,
-    bytes: u64,
+/// A part of a worker's memory that is in use until this is dropped.
+///
+/// It stays on the worker whose account it is on. Rows that go to another worker leave it behind and take
+/// one along that [stands for it](Charge::until): when the rows are written, wherever that is, the first
+/// one is dropped.
+pub struct Charge(Held);
+
+enum Held {
+    /// Bytes on an account of this worker.
+    Bytes { account: Rc<Account>, bytes: u64 },
+    /// Whoever holds the bytes waits for this call.
+    Call(Option<Box<dyn FnOnce()>>),
+}
+
+impl Charge {
+    /// A charge on somebody else's account, who is told when it is dropped.
+    pub fn until(dropped: impl FnOnce() + 'static) -> Self {
+        Self(Held::Call(Some(Box::new(dropped))))
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Held::Bytes { bytes, .. } => write!(f, "Charge({bytes} bytes)"),
+            Held::Call(_) => write!(f, "Charge(elsewhere)"),
+        }
+    }
 }
 
 impl Budget {
@@ -84,10 +108,10 @@ impl Budget {
     pub fn charge(&self, bytes: u64) -> Charge {
         self.0.in_flight.set(self.0.in_flight.get() + bytes);
         self.0.gauge.inc_by(bytes as i64);
-        Charge {
+        Charge(Held::Bytes {
             account: Rc::clone(&self.0),
             bytes,
-        }
+        })
     }
 
     /// Records that `bytes` more are staged for `epoch`.
@@ -112,13 +136,26 @@ impl Budget {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let before = self.account.in_flight.get();
-        let after = before - self.bytes;
-        self.account.in_flight.set(after);
-        self.account.gauge.dec_by(self.bytes as i64);
-        if before >= self.account.in_flight_max
-            && after < self.account.in_flight_max
-            && let Some(source) = self.account.source.borrow().as_ref()
+        match &mut self.0 {
+            Held::Bytes { account, bytes } => account.give_back(*bytes),
+            Held::Call(dropped) => {
+                if let Some(dropped) = dropped.take() {
+                    dropped();
+                }
+            }
+        }
+    }
+}
+
+impl Account {
+    fn give_back(&self, bytes: u64) {
+        let before = self.in_flight.get();
+        let after = before - bytes;
+        self.in_flight.set(after);
+        self.gauge.dec_by(bytes as i64);
+        if before >= self.in_flight_max
+            && after < self.in_flight_max
+            && let Some(source) = self.source.borrow().as_ref()
         {
             source.activate();
         }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
@@ -224,7 +225,11 @@ impl Process {
         F: Future<Output = ()> + Send + 'static,
     {
         let (done, ended) = oneshot::channel();
-        lock(&self.chores).push(ended);
+        {
+            let mut chores = lock(&self.chores);
+            chores.retain_mut(|chore| matches!(chore.try_recv(), Err(TryRecvError::Empty)));
+            chores.push(ended);
+        }
         self.spawn(async move {
             chore.await;
             let _ = done.send(());

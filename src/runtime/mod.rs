@@ -13,6 +13,7 @@
 //! whether the whole of it begins again: a fresh [`Process`](crate::process::Process), new workers, the
 //! table's marker.
 
+mod commits;
 mod graph;
 mod job;
 mod launch;
@@ -22,6 +23,7 @@ mod restarts;
 mod share;
 mod signals;
 mod start;
+mod state;
 pub(crate) mod table;
 
 pub use job::{Dataflow, Job};
