@@ -418,6 +418,13 @@ pub(super) static KEYS: &[Key] = &[
         let parsed = values::whole(v, "snapshots", 1..=1_000);
         put(&mut s.state.checkpoints_retained, parsed)
     }),
+    Key::new("dedup.key", |s, v| {
+        put(&mut s.dedup.key, values::columns(v))
+    }),
+    Key::new("dedup.ttl", |s, v| {
+        let parsed = values::duration(v, MS);
+        put(&mut s.dedup.ttl, parsed.map(Some))
+    }),
     Key::new("schema-registry.url", |s, v| {
         put(&mut s.schema_registry.url, values::http(v).map(Some))
     })

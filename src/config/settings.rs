@@ -59,6 +59,8 @@ pub struct Settings {
     pub memory: Memory,
     /// `state.*`
     pub state: State,
+    /// `dedup.*`
+    pub dedup: Dedup,
     /// `schema-registry.*`
     pub schema_registry: SchemaRegistry,
     /// `rest.*`
@@ -370,6 +372,15 @@ pub enum StateBackend {
     Memory,
 }
 
+/// `dedup.*`
+#[derive(Clone, Debug)]
+pub struct Dedup {
+    /// `dedup.key`: distinct columns; empty if not set.
+    pub key: Vec<String>,
+    /// `dedup.ttl`: `None` is for ever.
+    pub ttl: Option<Duration>,
+}
+
 /// `schema-registry.*`
 #[derive(Clone, Debug)]
 pub struct SchemaRegistry {
@@ -511,6 +522,10 @@ impl Settings {
                 checkpoints_dir: None,
                 savepoints_dir: None,
                 checkpoints_retained: 0,
+            },
+            dedup: Dedup {
+                key: Vec::new(),
+                ttl: None,
             },
             schema_registry: SchemaRegistry { url: None },
             rest: Rest {

@@ -281,6 +281,18 @@ pub(super) fn topics(value: &str) -> Parsed<Vec<String>> {
     }
 }
 
+/// Names of columns, separated by commas. Whether the table has them is asked when it is there.
+pub(super) fn columns(value: &str) -> Parsed<Vec<String>> {
+    let columns: Vec<String> = value.split(',').map(|c| c.trim().to_owned()).collect();
+    let distinct: HashSet<&String> = columns.iter().collect();
+    let legal = |column: &String| !column.is_empty() && !column.contains(char::is_control);
+    if distinct.len() == columns.len() && columns.iter().all(legal) {
+        Ok(columns)
+    } else {
+        Err("a column, several separated by commas, each once".into())
+    }
+}
+
 /// `a.b.c`: nested namespaces.
 pub(super) fn database(value: &str) -> Parsed<Vec<String>> {
     let levels: Vec<String> = value.trim().split('.').map(str::to_owned).collect();

@@ -40,6 +40,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         snapshots,
         memory,
         state,
+        dedup,
         schema_registry,
         rest,
         metrics,
@@ -124,6 +125,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             savepoints_dir: "state.savepoints.dir",
             checkpoints_retained: "state.checkpoints.num-retained",
         }),
+        all!(dedup => Dedup { key: "dedup.key", ttl: "dedup.ttl" }),
         all!(schema_registry => SchemaRegistry { url: "schema-registry.url" }),
         all!(rest => Rest {
             port: "rest.port",

@@ -248,6 +248,14 @@ fn pipeline_names_are_safe_in_file_names() {
 }
 
 #[test]
+fn key_columns_are_a_list() {
+    assert_eq!(columns("sample_id, Größe").unwrap(), ["sample_id", "Größe"]);
+    for text in ["", "a,", "a,a", "a\nb"] {
+        assert!(columns(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn brokers_and_topics_are_lists() {
     let list = brokers("a:1, PLAINTEXT://b:2,[::1]:3,[::1],c").unwrap();
     assert_eq!(list, "a:1,PLAINTEXT://b:2,[::1]:3,[::1],c");
