@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::secret::{Secret, Uri};
-use super::settings::{CatalogKind, CheckpointMode, RestartStrategy, StateBackend};
+use super::settings::{CatalogKind, CheckpointMode, RestartStrategy, RollUp, StateBackend};
 
 /// A value, or what was expected.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -276,6 +276,28 @@ pub(super) fn topics(value: &str) -> Parsed<Vec<String>> {
                 .into(),
         )
     }
+}
+
+/// Names of columns, separated by commas.
+pub(super) fn names(value: &str) -> Parsed<Vec<String>> {
+    let names: Vec<String> = value.split(',').map(|n| n.trim().to_owned()).collect();
+    let distinct: HashSet<&String> = names.iter().collect();
+    match distinct.len() == names.len() && names.iter().all(|name| text(name).is_ok()) {
+        true => Ok(names),
+        false => Err("a column's name, several separated by commas, each once".into()),
+    }
+}
+
+/// `week`, `month`, both, or `none`.
+pub(super) fn roll_ups(value: &str) -> Parsed<Vec<RollUp>> {
+    let words = [("week", RollUp::Week), ("month", RollUp::Month)];
+    let parsed = match value.trim().eq_ignore_ascii_case("none") {
+        true => Ok(Vec::new()),
+        false => value.split(',').map(|word| one_of(word, &words)).collect(),
+    };
+    let distinct = |found: &Vec<RollUp>| found.iter().collect::<HashSet<_>>().len() == found.len();
+    let parsed = parsed.ok().filter(distinct);
+    parsed.ok_or_else(|| "week, month, both separated by a comma, or none".into())
 }
 
 /// `a.b.c`: nested namespaces.

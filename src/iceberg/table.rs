@@ -23,6 +23,8 @@ mod tests;
 pub struct TableOptions {
     /// The declared columns. A table that exists rules over them, but must not contradict them.
     pub schema: Option<Schema>,
+    /// True if the program makes these columns, so that nobody can correct the declaration.
+    pub computed: bool,
     /// Create the table if it is missing.
     pub create: bool,
     /// How a created table is partitioned; not at all if left out.
@@ -85,7 +87,7 @@ pub async fn load_or_create(
 pub fn check(table: &Table, options: &TableOptions) -> Result<()> {
     check_writable(table)?;
     match &options.schema {
-        Some(declared) => check_compatible(table, declared),
+        Some(declared) => check_compatible(table, declared, options.computed),
         None => Ok(()),
     }
 }
@@ -198,7 +200,7 @@ fn check_writable(table: &Table) -> Result<()> {
 
 /// Compares declared columns with a table's: names and types must be the same, nullability is the
 /// table's to say. Provenance columns may be missing in tables that calve did not create.
-fn check_compatible(table: &Table, declared: &Schema) -> Result<()> {
+fn check_compatible(table: &Table, declared: &Schema, computed: bool) -> Result<()> {
     let existing = table.metadata().current_schema().as_struct();
     let declared = declared.as_struct();
     let mut differences = Vec::new();
@@ -206,8 +208,9 @@ fn check_compatible(table: &Table, declared: &Schema) -> Result<()> {
         match existing.field_by_name(&column.name) {
             Some(found) if same_type(&column.field_type, &found.field_type) => {}
             Some(found) => differences.push(format!(
-                "{} is declared as {}, the table has {}",
+                "{} is {} {}, the table has {}",
                 column.name,
+                if computed { "to be" } else { "declared as" },
                 type_name(&column.field_type),
                 type_name(&found.field_type)
             )),
@@ -217,18 +220,28 @@ fn check_compatible(table: &Table, declared: &Schema) -> Result<()> {
     }
     for column in existing.fields() {
         if column.required && declared.field_by_name(&column.name).is_none() {
-            differences.push(format!("{} is required and not declared", column.name));
+            let missing = if computed { "not made" } else { "not declared" };
+            differences.push(format!("{} is required and {missing}", column.name));
         }
     }
     if differences.is_empty() {
         return Ok(());
     }
     Err(Error::data(format!(
-        "table {} does not have the declared columns: {}",
+        "table {} does not have the {} columns: {}",
         table.identifier(),
+        if computed { "dataflow's" } else { "declared" },
         differences.join("; ")
     ))
-    .advice("nothing was written; correct table.columns, or leave it out to take the table's own"))
+    .advice(match computed {
+        true => {
+            "nothing was written; name a table that is not there yet (table.name), or one that this dataflow has \
+             made with the same settings"
+        }
+        false => {
+            "nothing was written; correct table.columns, or leave it out to take the table's own"
+        }
+    }))
 }
 
 fn same_type(one: &Type, two: &Type) -> bool {

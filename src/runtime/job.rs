@@ -7,11 +7,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
+use iceberg::spec::Schema;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream, StreamVec};
 
 use super::start::policies;
+use super::table::input_columns;
 use crate::budget::Budget;
 use crate::checkpoint::coordinator::coordinator;
 use crate::checkpoint::pace::Pace;
@@ -19,7 +22,7 @@ use crate::checkpoint::{Close, Cut, Outcome, Report};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::format::{Decoder, JsonDecoder};
-use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile};
+use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile, Stored, StoredRows};
 use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start, TopicWatch};
 use crate::operators::Batching;
 use crate::process::Process;
@@ -34,6 +37,8 @@ pub struct Dataflow {
     pub about: &'static str,
     /// Builds the graph; called once on every worker.
     pub build: fn(&Job<'_>) -> Result<()>,
+    /// The columns of its table, if they are its own and not those of the records.
+    pub columns: Option<fn(&Settings) -> Result<Schema>>,
 }
 
 impl Dataflow {
@@ -43,7 +48,22 @@ impl Dataflow {
         about: &'static str,
         build: fn(&Job<'_>) -> Result<()>,
     ) -> Self {
-        Self { name, about, build }
+        Self {
+            name,
+            about,
+            build,
+            columns: None,
+        }
+    }
+
+    /// The same dataflow, for a table whose columns it makes itself.
+    ///
+    /// The table is created with them, or must have them; there are no provenance columns, since a row is no
+    /// record. The records' columns are those of [`input_columns`](super::input_columns).
+    #[must_use]
+    pub const fn with_columns(mut self, columns: fn(&Settings) -> Result<Schema>) -> Self {
+        self.columns = Some(columns);
+        self
     }
 }
 
@@ -55,6 +75,7 @@ pub(super) struct Shared {
     pub(super) topics: Arc<TopicWatch>,
     pub(super) start: Start,
     pub(super) sink: Sink,
+    pub(super) stored: Arc<Stored>,
 }
 
 /// A dataflow under construction on one worker.
@@ -189,6 +210,27 @@ impl<'scope> Job<'scope> {
     /// A decoder into the table's schema.
     pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
         Ok(Box::new(JsonDecoder::new(self.shared.sink.schema())?))
+    }
+
+    /// A decoder into the records' own columns ([`input_columns`](super::input_columns)), for a dataflow whose table
+    /// has others.
+    pub fn input_decoder(&self) -> Result<Box<dyn Decoder>> {
+        let columns = Arc::new(input_columns(self.settings())?);
+        Ok(Box::new(JsonDecoder::new(&columns)?))
+    }
+
+    /// The first epoch of this run.
+    pub fn first_epoch(&self) -> Epoch {
+        self.shared.start.epoch
+    }
+
+    /// What these columns of the table held when this run took the pipeline over, at the first epoch: each
+    /// worker reads its share of the files.
+    pub fn stored_rows(&self, columns: &[&str]) -> Stream<'scope, Epoch, Vec<RecordBatch>> {
+        let columns = columns.iter().map(|&name| name.to_owned()).collect();
+        let stored = Arc::clone(&self.shared.stored);
+        self.scope
+            .stored_rows(stored, columns, self.first_epoch(), self.process())
     }
 
     /// Keeps every epoch from being committed until the frontier of `stream` has passed it.

@@ -119,6 +119,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     let outcome = supervise(&process, &settings.restart, |process| {
         let savepoint = from.as_deref().filter(|_| process.claimed().is_none());
         let preparation = start::Preparation::new(
+            dataflow,
             settings.clone(),
             bounded,
             savepoint.map(str::to_owned),

@@ -27,3 +27,4 @@ pub(crate) mod table;
 pub use job::{Dataflow, Job};
 pub use launch::{Cluster, RunOptions, Summary, run};
 pub use migrate::{Left, Takeover};
+pub use table::input_columns;

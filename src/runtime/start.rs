@@ -12,14 +12,14 @@ use iceberg::table::Table;
 use serde::{Deserialize, Serialize};
 use timely::worker::Worker;
 
-use super::job::Shared;
+use super::job::{Dataflow, Shared};
 use super::share;
-use super::table::{self, OpenTable};
+use super::table::{self, Columns, OpenTable};
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
 use crate::checkpoint::savepoint::Savepoint;
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Sweep, read_savepoint};
+use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Stored, Sweep, read_savepoint};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::time::Generation;
@@ -30,6 +30,8 @@ enum Said {
     Started {
         start: Start,
         generation: Generation,
+        /// The snapshot that the run builds on.
+        snapshot: Option<i64>,
         /// What all processes of the run must agree on: settings by key.
         settings: Vec<(String, Option<String>)>,
     },
@@ -38,6 +40,7 @@ enum Said {
 
 /// The start of one process, called by each of its workers.
 pub(super) struct Preparation {
+    dataflow: Dataflow,
     settings: Settings,
     bounded: bool,
     /// The savepoint to begin at.
@@ -48,12 +51,14 @@ pub(super) struct Preparation {
 
 impl Preparation {
     pub(super) fn new(
+        dataflow: Dataflow,
         settings: Settings,
         bounded: bool,
         from: Option<String>,
         process: Arc<Process>,
     ) -> Self {
         Self {
+            dataflow,
             settings,
             bounded,
             from,
@@ -82,10 +87,11 @@ impl Preparation {
             Some(Said::Started {
                 start,
                 generation,
+                snapshot,
                 settings,
             }) => {
                 self.agree(&settings)?;
-                self.follow(start, generation).map(Some)
+                self.follow(start, generation, snapshot).map(Some)
             }
             // Worker 0 is about to say it itself, with the kind of the error. It wakes us then.
             Some(Said::Failed(_)) if worker.index() < self.settings.parallelism => {
@@ -105,7 +111,7 @@ impl Preparation {
         let settings = &self.settings;
         settings.require_ingest()?;
         // What is wrong with the settings alone is said before anybody is asked.
-        table::declared(settings)?;
+        let columns = Columns::of(&self.dataflow, settings)?;
         let cluster = Arc::new(Cluster::open(&settings.kafka, &settings.pipeline.name)?);
         let partitions = cluster.partitions().map_err(|error| {
             // A topic that is being made anew is away for a moment.
@@ -114,7 +120,7 @@ impl Preparation {
                 false => error,
             }
         })?;
-        let OpenTable { catalog, table } = self.process.block_on(table::open(settings))?;
+        let OpenTable { catalog, table } = self.process.block_on(table::open(settings, columns))?;
         let observed = self
             .process
             .block_on(Committer::observe_from(
@@ -173,12 +179,16 @@ impl Preparation {
         }
         let savepoints = SavepointStore::beside(committer.table(), &settings.pipeline.name);
         control.write_savepoints_with(Arc::new(savepoints));
-        let sink = self.sink(committer.table().clone(), generation, Some(committer));
-        let shared = self.share(cluster, sink, start.clone(), marker.topic_ids);
+        let table = committer.table().clone();
+        let snapshot = table.metadata().current_snapshot_id();
+        let stored = Stored::new(table.clone(), snapshot);
+        let sink = self.sink(table, generation, Some(committer));
+        let shared = self.share(cluster, sink, stored, start.clone(), marker.topic_ids);
         *self.slot() = Some(Arc::new(shared));
         Ok(Said::Started {
             start,
             generation,
+            snapshot,
             settings: agreed(&self.settings),
         })
     }
@@ -219,7 +229,12 @@ impl Preparation {
     }
 
     /// The same on every other worker: the first one of another process opens catalog and table.
-    fn follow(&self, start: Start, generation: Generation) -> Result<Arc<Shared>> {
+    fn follow(
+        &self,
+        start: Start,
+        generation: Generation,
+        snapshot: Option<i64>,
+    ) -> Result<Arc<Shared>> {
         let mut slot = self.slot();
         if let Some(shared) = &*slot {
             return Ok(Arc::clone(shared));
@@ -228,10 +243,13 @@ impl Preparation {
             &self.settings.kafka,
             &self.settings.pipeline.name,
         )?);
-        let OpenTable { table, .. } = self.process.block_on(table::open(&self.settings))?;
+        let columns = Columns::of(&self.dataflow, &self.settings)?;
+        let opened = self.process.block_on(table::open(&self.settings, columns));
+        let table = opened?.table;
+        let stored = Stored::new(table.clone(), snapshot);
         let sink = self.sink(table, generation, None);
         // The check of the topics is worker 0's.
-        let shared = Arc::new(self.share(cluster, sink, start, BTreeMap::new()));
+        let shared = Arc::new(self.share(cluster, sink, stored, start, BTreeMap::new()));
         *slot = Some(Arc::clone(&shared));
         Ok(shared)
     }
@@ -256,6 +274,7 @@ impl Preparation {
         &self,
         cluster: Arc<Cluster>,
         sink: Sink,
+        stored: Stored,
         start: Start,
         topic_ids: BTreeMap<String, String>,
     ) -> Shared {
@@ -275,6 +294,7 @@ impl Preparation {
             ),
             start,
             sink,
+            stored: Arc::new(stored),
         }
     }
 
@@ -303,12 +323,14 @@ impl Preparation {
 
 /// The settings that decide what is read and what is written; secrets are masked.
 fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
-    const PREFIXES: [&str; 7] = [
+    const PREFIXES: [&str; 9] = [
         "pipeline.",
         "kafka.topic",
         "catalog.",
         "warehouse",
         "table.",
+        "input.",
+        "stats.",
         "on-",
         "checkpoint.",
     ];
