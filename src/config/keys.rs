@@ -246,14 +246,6 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("input.columns", |s, v| {
         put(&mut s.input.columns, values::free_text(v).map(Some))
     }),
-    Key::new("stats.key", |s, v| put(&mut s.stats.key, values::names(v))),
-    Key::new("stats.value", |s, v| {
-        put(&mut s.stats.value, values::text(v))
-    }),
-    Key::new("stats.time", |s, v| put(&mut s.stats.time, values::text(v))),
-    Key::new("stats.roll-ups", |s, v| {
-        put(&mut s.stats.roll_ups, values::roll_ups(v))
-    }),
     Key::new("on-reject", |s, v| {
         use super::settings::OnReject::{Halt, Skip};
         let words = [("halt", Halt), ("skip", Skip)];
@@ -408,6 +400,14 @@ pub(super) static KEYS: &[Key] = &[
         put(&mut s.state.savepoints_dir, values::location(v).map(Some))
     })
     .secrecy(Secrecy::Uri),
+    Key::new("stats.key", |s, v| put(&mut s.stats.key, values::names(v))),
+    Key::new("stats.value", |s, v| {
+        put(&mut s.stats.value, values::text(v))
+    }),
+    Key::new("stats.time", |s, v| put(&mut s.stats.time, values::text(v))),
+    Key::new("stats.roll-ups", |s, v| {
+        put(&mut s.stats.roll_ups, values::roll_ups(v))
+    }),
     Key::new("schema-registry.url", |s, v| {
         put(&mut s.schema_registry.url, values::http(v).map(Some))
     })
