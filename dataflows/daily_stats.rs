@@ -43,7 +43,7 @@ pub const DAILY_STATS: Dataflow = Dataflow::new(
     "Count, sum, min, max and mean by group and day, kept up to date as a changelog table",
     build,
 )
-.with_columns(Columns::table);
+.with_table(Columns::table);
 
 fn build(job: &Job<'_>) -> Result<()> {
     let columns = Columns::new(job.settings())?;

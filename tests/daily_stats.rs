@@ -285,9 +285,35 @@ fn a_table_with_other_columns_is_refused_and_wrong_columns_are_named() {
     declared.bounded().run().expect_code(0);
     assert_right(&pipeline, &samples);
 
-    // The table is the other key's now.
-    let other = run(&pipeline, 1).set("stats.key", "user_id");
-    let refused = other.bounded().run().expect_code(3);
-    refused.expect_output(&["does not have the dataflow's columns", "data_type", "→"]);
-    assert!(SAMPLE_COLUMNS.contains("data_type"));
+    // Other settings make other statistics, whether their columns are the same or not.
+    for (key, value, said) in [
+        (
+            "stats.key",
+            "user_id, device_id",
+            "device_id is not in the table",
+        ),
+        (
+            "stats.key",
+            "user_id",
+            "holds \"daily_stats of value by user_id, data_type and",
+        ),
+        (
+            "stats.time",
+            "end_time",
+            "would make \"daily_stats of value by user_id, data_type and day of end_time",
+        ),
+    ] {
+        let other = run(&pipeline, 1).set(key, value).bounded();
+        other.run().expect_code(3).expect_output(&[said, "→"]);
+    }
+    // Nor is a table of records one of statistics, even if it has the columns.
+    let mut records = pipeline;
+    records.table = "records".to_owned();
+    records.columns = Some(format!(
+        "{SAMPLE_COLUMNS}, period string, start_date date, count long, nulls long, sum double, min double, max double, \
+         mean double, exact_sum binary, _diff int, _epoch long"
+    ));
+    records.run().bounded().run().expect_code(0);
+    let refused = run(&records, 1).bounded().run().expect_code(3);
+    refused.expect_output(&["sample_id is required and not made"]);
 }

@@ -265,7 +265,7 @@ impl Changelog {
 
 fn foreign(what: impl Into<String>) -> Error {
     Error::diverged(what).advice(
-        "another program has added, changed or removed rows. Nothing was written by this start. Roll the table back \
+        "another program has added, changed or removed rows. No row was written by this start. Roll the table back \
          to the snapshot before that (on-rollback says what becomes of later records), or name a new table and a \
          new pipeline to compute everything again",
     )

@@ -164,9 +164,19 @@ impl Columns {
         })
     }
 
-    /// The columns of the table.
-    pub fn table(settings: &Settings) -> Result<Schema> {
-        Self::new(settings)?.schema()
+    /// The table.
+    pub fn table(settings: &Settings) -> Result<OwnTable> {
+        let columns = Self::new(settings)?;
+        let group: Vec<&str> = columns.group().collect();
+        Ok(OwnTable {
+            columns: columns.schema()?,
+            definition: format!(
+                "daily_stats of {} by {} and day of {}",
+                columns.value_name,
+                group.join(", "),
+                columns.time_name
+            ),
+        })
     }
 
     fn schema(&self) -> Result<Schema> {

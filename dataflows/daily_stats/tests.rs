@@ -153,7 +153,7 @@ impl Run {
     ) {
         let settings = settings(self.roll_ups);
         let columns = Columns::new(&settings).unwrap();
-        let table = schema_to_arrow_schema(&Columns::table(&settings).unwrap()).unwrap();
+        let table = schema_to_arrow_schema(&Columns::table(&settings).unwrap().columns).unwrap();
         let changelog = || Changelog::new(&columns, Arc::new(table.clone())).unwrap();
         let (mut stored, mut input, probe) = worker.dataflow::<Epoch, _, _>(|scope| {
             let (stored_input, stored) = scope.new_input::<Vec<RecordBatch>>();

@@ -10,7 +10,7 @@ use iceberg::table::Table;
 use iceberg::{Catalog, ErrorKind, NamespaceIdent, TableCreation, TableIdent};
 
 use super::failure;
-use super::names::PROVENANCE_COLUMNS;
+use super::names::{DEFINITION, PROVENANCE_COLUMNS};
 use super::properties::COMPRESSION_CODEC;
 use super::writer::splitter;
 use crate::error::{Error, Result};
@@ -23,8 +23,9 @@ mod tests;
 pub struct TableOptions {
     /// The declared columns. A table that exists rules over them, but must not contradict them.
     pub schema: Option<Schema>,
-    /// True if the program makes these columns, so that nobody can correct the declaration.
-    pub computed: bool,
+    /// What the rows are made from, if they are not records. The columns are the program's then, and the table says
+    /// the same in a property.
+    pub definition: Option<String>,
     /// Create the table if it is missing.
     pub create: bool,
     /// How a created table is partitioned; not at all if left out.
@@ -87,7 +88,11 @@ pub async fn load_or_create(
 pub fn check(table: &Table, options: &TableOptions) -> Result<()> {
     check_writable(table)?;
     match &options.schema {
-        Some(declared) => check_compatible(table, declared, options.computed),
+        Some(declared) => check_compatible(table, declared, options.definition.is_some())?,
+        None => {}
+    }
+    match &options.definition {
+        Some(definition) => check_definition(table, definition),
         None => Ok(()),
     }
 }
@@ -109,6 +114,8 @@ async fn create(
     create_namespace(catalog, ident.namespace()).await?;
     let mut properties = HashMap::from([(COMPRESSION_CODEC.to_owned(), "zstd".to_owned())]);
     properties.extend(options.properties.clone());
+    let definition = options.definition.iter();
+    properties.extend(definition.map(|text| (DEFINITION.to_owned(), text.clone())));
     let creation = TableCreation::builder()
         .name(ident.name().to_owned())
         .schema(schema.clone())
@@ -242,6 +249,25 @@ fn check_compatible(table: &Table, declared: &Schema, computed: bool) -> Result<
             "nothing was written; correct table.columns, or leave it out to take the table's own"
         }
     }))
+}
+
+/// Two definitions may have the same columns, and their rows must not be mixed.
+fn check_definition(table: &Table, definition: &str) -> Result<()> {
+    let ident = table.identifier();
+    match table.metadata().properties().get(DEFINITION) {
+        Some(found) if found == definition => Ok(()),
+        Some(found) => Err(Error::data(format!(
+            "table {ident} holds {found:?}, and this run would make {definition:?}"
+        ))
+        .advice("nothing was written; go back to those settings, or name a new table (table.name)")),
+        None => Err(Error::data(format!(
+            "table {ident} does not say that it is for {definition:?}"
+        ))
+        .advice(format!(
+            "nothing was written; name a table that is not there yet (table.name), or if this one was made for it: \
+             ALTER TABLE {ident} SET TBLPROPERTIES ('{DEFINITION}' = '{definition}')"
+        ))),
+    }
 }
 
 fn same_type(one: &Type, two: &Type) -> bool {

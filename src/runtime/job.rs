@@ -37,8 +37,18 @@ pub struct Dataflow {
     pub about: &'static str,
     /// Builds the graph; called once on every worker.
     pub build: fn(&Job<'_>) -> Result<()>,
-    /// The columns of its table, if they are its own and not those of the records.
-    pub columns: Option<fn(&Settings) -> Result<Schema>>,
+    /// Its table, if the rows are its own and not the records.
+    pub table: Option<fn(&Settings) -> Result<OwnTable>>,
+}
+
+/// A table whose rows a dataflow makes.
+#[derive(Clone, Debug)]
+pub struct OwnTable {
+    /// Its columns. A table that is there may have more of them, which become null.
+    pub columns: Schema,
+    /// What the rows are made from, in a line: a table that says otherwise, in its property `calve.definition`, is
+    /// refused.
+    pub definition: String,
 }
 
 impl Dataflow {
@@ -52,17 +62,17 @@ impl Dataflow {
             name,
             about,
             build,
-            columns: None,
+            table: None,
         }
     }
 
-    /// The same dataflow, for a table whose columns it makes itself.
+    /// The same dataflow, for a table whose rows it makes itself.
     ///
-    /// The table is created with them, or must have them; there are no provenance columns, since a row is no
-    /// record. The records' columns are those of [`input_columns`](super::input_columns).
+    /// The table is created so, or must be so. There are no provenance columns, since a row is no record; the
+    /// records' columns are those of [`input_columns`](super::input_columns).
     #[must_use]
-    pub const fn with_columns(mut self, columns: fn(&Settings) -> Result<Schema>) -> Self {
-        self.columns = Some(columns);
+    pub const fn with_table(mut self, table: fn(&Settings) -> Result<OwnTable>) -> Self {
+        self.table = Some(table);
         self
     }
 }

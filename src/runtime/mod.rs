@@ -24,7 +24,7 @@ mod signals;
 mod start;
 pub(crate) mod table;
 
-pub use job::{Dataflow, Job};
+pub use job::{Dataflow, Job, OwnTable};
 pub use launch::{Cluster, RunOptions, Summary, run};
 pub use migrate::{Left, Takeover};
 pub use table::input_columns;

@@ -199,6 +199,14 @@ impl Preparation {
             return Ok(None);
         };
         let savepoint = self.process.block_on(read_savepoint(table, location))?;
+        let its_own = savepoint.marker.table_uuid == table.metadata().uuid().to_string();
+        if self.dataflow.table.is_some() && !its_own {
+            return Err(Error::diverged(format!(
+                "the savepoint {location} is of table {}, and the state of {} is in its table",
+                savepoint.table, self.dataflow.name
+            ))
+            .advice("go on with that table, or begin a new one without --from, at the topics' beginning"));
+        }
         Ok(Some(savepoint))
     }
 

@@ -6,7 +6,7 @@ use iceberg::spec::Schema;
 use iceberg::table::Table;
 use iceberg::{Catalog, NamespaceIdent, TableIdent};
 
-use super::Dataflow;
+use super::{Dataflow, OwnTable};
 use crate::config::{self, Secret, Settings, Uri};
 use crate::error::{Error, Result};
 use crate::format::columns;
@@ -76,13 +76,13 @@ pub(crate) fn namespace(settings: &Settings) -> Result<NamespaceIdent> {
 }
 
 fn table_options(settings: &Settings, columns: Columns) -> TableOptions {
-    let (schema, computed) = match columns {
-        Columns::Declared(schema) => (schema, false),
-        Columns::Computed(schema) => (Some(schema), true),
+    let (schema, definition) = match columns {
+        Columns::Declared(schema) => (schema, None),
+        Columns::Own(table) => (Some(table.columns), Some(table.definition)),
     };
     TableOptions {
         schema,
-        computed,
+        definition,
         create: settings.table.create,
         partition_spec: None,
         properties: settings.table.properties.clone(),
@@ -95,14 +95,14 @@ pub(crate) enum Columns {
     /// What `table.columns` says, if it is set.
     Declared(Option<Schema>),
     /// What the dataflow makes.
-    Computed(Schema),
+    Own(OwnTable),
 }
 
 impl Columns {
     /// The columns of the table that `dataflow` writes.
     pub(crate) fn of(dataflow: &Dataflow, settings: &Settings) -> Result<Self> {
-        match dataflow.columns {
-            Some(columns) => columns(settings).map(Self::Computed),
+        match dataflow.table {
+            Some(table) => table(settings).map(Self::Own),
             None => Self::declared(settings),
         }
     }
