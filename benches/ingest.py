@@ -1,8 +1,9 @@
 """calve against its own limit: `benches/run` calls this with Kafka's address in the environment.
 
-Each run moves the whole topic with `calve run --bounded` into a fresh SQLite catalog and local warehouse, and in turn
-through the fused loop of `benches/fused.rs`.  CPU and peak memory are the operating system's own accounting of the
-finished process (wait4).  Each table is counted by pyiceberg and DuckDB.
+Each run moves the whole topic with `calve run --bounded` into a fresh SQLite catalog and local warehouse, in turn with
+`calve run daily_stats`, and through the fused loop of `benches/fused.rs`.  CPU and peak memory are the operating system's own accounting of the
+finished process (wait4).  Each table is counted by pyiceberg and DuckDB; the statistics are compared with a GROUP BY
+over the table of the same run.
 """
 
 import argparse
@@ -64,6 +65,12 @@ def verify(folder, records):
     return answer["bytes"], answer["files"]
 
 
+def verify_stats(stats, samples):
+    """Has DuckDB compare the statistics with those of the samples; returns how many groups and periods there are."""
+    command = [sys.executable, str(HERE / "verify_stats.py"), str(stats), str(samples)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)["rows"]
+
+
 def idle(calve, brokers, topic, folder, seconds=30):
     """CPU of a caught-up pipeline with six workers, in percent of one core."""
     process = subprocess.Popen(
@@ -99,26 +106,33 @@ def main():
         env = settings(brokers, topic, "/tmp")
         subprocess.run([calve, "generate", "--records", str(arguments.records)], env=env, check=True)
     millions = arguments.records / 1e6
-    rows = {"calve run": [], "fused loop": []}
-    size = files = 0
+    rows = {"calve run": [], "calve run daily_stats": [], "fused loop": []}
+    size = files = groups = 0
     with tempfile.TemporaryDirectory() as scratch:
         for run in range(arguments.runs + 1):
             for name in rows:
-                folder = pathlib.Path(scratch) / f"{name.split()[0]}-{run}"
+                folder = pathlib.Path(scratch) / f"{name.replace(' ', '-')}-{run}"
                 folder.mkdir()
+                command = name.replace("calve", calve, 1).split() + ["-w", str(arguments.workers), "--bounded"]
+                command += [f"--set={setting}" for setting in arguments.set]
+                env = settings(brokers, topic, folder)
                 if name == "calve run":
-                    command = [calve, "run", "-w", str(arguments.workers), "--bounded"]
-                    command += [f"--set={setting}" for setting in arguments.set]
-                    figures = measure(command, settings(brokers, topic, folder), folder / "log")
+                    figures = measure(command, env, folder / "log")
                     size, files = verify(folder, arguments.records)
+                    samples = folder
+                elif name == "calve run daily_stats":
+                    figures = measure(command, env | {"ICEBERG_TABLE_RAW": "daily"}, folder / "log")
+                    groups = verify_stats(folder, samples)
                 else:
                     figures = measure([fused, brokers, topic, str(folder)], dict(os.environ), folder / "log")
                 if run > 0:  # the first of each warms the broker's page cache
                     rows[name].append(figures)
                     print(f"{name}: {figures[0]:.2f} s, {figures[1] / millions:.3f} CPU s/M, {figures[2]:.0f} MB", flush=True)
-                if run < arguments.runs or name != "calve run":
+                if name != "calve run":
                     shutil.rmtree(folder)
-        idle_percent = idle(calve, brokers, topic, pathlib.Path(scratch) / f"calve-{arguments.runs}")
+            if run < arguments.runs:
+                shutil.rmtree(samples)
+        idle_percent = idle(calve, brokers, topic, samples)
 
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
     print(f"\n{arguments.records} records, 6 partitions, -w {arguments.workers}; {os.cpu_count()} × {cpu}; medians of {arguments.runs}")
@@ -128,6 +142,8 @@ def main():
         print(f"| {name} | {arguments.records / wall:,.0f} | {used / millions:.3f} | {peak:.0f} |")
     ratio = medians["fused loop"][1] / medians["calve run"][1]
     print(f"\nrecords per CPU second against the fused loop: {100 * ratio:.0f} %")
+    more = (medians["calve run daily_stats"][1] - medians["calve run"][1]) / millions
+    print(f"daily_stats on top of ingest: {more:+.3f} CPU s per million ({groups} groups and periods)")
     print(f"files: {files}, {size / 1e6 / millions:.1f} MB per million records")
     print(f"idle, -w 6: {idle_percent:.2f} % of a core")
     print("pyiceberg and DuckDB counted every record of every run once")

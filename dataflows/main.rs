@@ -1,5 +1,6 @@
 //! The `calve` binary: a list of dataflows, each one file beside this one.
 
+mod daily_stats;
 mod dedup;
 mod ingest;
 
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     return_large_blocks();
-    calve::cli::main(&[ingest::INGEST, dedup::DEDUP])
+    calve::cli::main(&[ingest::INGEST, dedup::DEDUP, daily_stats::DAILY_STATS])
 }
 
 /// Keeps glibc from hoarding blocks of megabytes (batches, row groups) in the heaps of the threads.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use differential_dataflow::lattice::Lattice;
 use serde::{Deserialize, Serialize};
 use timely::order::{PartialOrder, TotalOrder};
 use timely::progress::Antichain;
@@ -41,6 +42,16 @@ impl PartialOrder for Epoch {
 }
 
 impl TotalOrder for Epoch {}
+
+/// What differential dataflow asks of a time: epochs are totally ordered, so these are maximum and minimum.
+impl Lattice for Epoch {
+    fn join(&self, other: &Self) -> Self {
+        *self.max(other)
+    }
+    fn meet(&self, other: &Self) -> Self {
+        *self.min(other)
+    }
+}
 
 impl Timestamp for Epoch {
     type Summary = Epochs;

@@ -9,6 +9,7 @@ mod catalogs;
 mod control;
 mod crash_campaign;
 mod crash_points;
+mod daily_stats;
 mod dedup;
 mod demo;
 mod documentation;

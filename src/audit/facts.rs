@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 use crate::iceberg::names::{self, FileOrigin};
 use crate::iceberg::{Link, chain as chain_of, observe as observe_markers};
 
+/// The columns by which a changelog is known.
+const CHANGELOG: [&str; 2] = ["_diff", "_epoch"];
+
 /// Strays are listed up to this many files and partitions.
 const STRAYS_MAX: usize = 20;
 
@@ -98,6 +101,8 @@ pub struct Facts {
     pub live: Live,
     /// The rows; `None` if the table has no provenance columns.
     pub rows: Option<Rows>,
+    /// True if the table's rows are changes (`_diff`, `_epoch`) and no records.
+    pub changelog: bool,
 }
 
 impl Facts {
@@ -234,7 +239,11 @@ pub async fn observe(table: &Table, pipeline: &str) -> Result<Facts> {
             Some(found)
         }
     };
+    let schema = table.metadata().current_schema();
     Ok(Facts {
+        changelog: CHANGELOG
+            .iter()
+            .all(|name| schema.field_id_by_name(name).is_some()),
         table: table.identifier().to_string(),
         pipeline: pipeline.to_owned(),
         observed,

@@ -29,7 +29,7 @@ use crate::config::{self, Layers, Settings};
 use crate::error::{Error, Result};
 use crate::observe::logging;
 use crate::process::Process;
-use crate::runtime::table::{self, OpenTable};
+use crate::runtime::table::{self, Columns, OpenTable};
 use crate::runtime::{self, Cluster, Dataflow, RunOptions};
 
 /// Records written ahead of the reader: what the mock cluster can keep of six partitions.
@@ -231,7 +231,8 @@ fn reading_runtime() -> Result<Runtime> {
 /// What is in the table, where it is, and how to look at it with other programs.
 fn show(settings: &Settings, directory: &Path) -> Result<()> {
     let runtime = reading_runtime()?;
-    let OpenTable { table, .. } = runtime.block_on(table::open(settings))?;
+    let OpenTable { table, .. } =
+        runtime.block_on(table::open(settings, Columns::declared(settings)?))?;
     let rows = runtime.block_on(first_rows(&table))?;
     let metadata = table.metadata();
     let total = metadata.current_snapshot().and_then(|snapshot| {

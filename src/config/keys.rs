@@ -247,6 +247,9 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("table.create", |s, v| {
         put(&mut s.table.create, values::truth(v))
     }),
+    Key::new("input.columns", |s, v| {
+        put(&mut s.input.columns, values::free_text(v).map(Some))
+    }),
     Key::new("on-reject", |s, v| {
         use super::settings::OnReject::{Halt, Skip};
         let words = [("halt", Halt), ("skip", Skip)];
@@ -424,6 +427,16 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("dedup.ttl", |s, v| {
         let parsed = values::duration(v, MS);
         put(&mut s.dedup.ttl, parsed.map(Some))
+    }),
+    Key::new("stats.key", |s, v| {
+        put(&mut s.stats.key, values::columns(v))
+    }),
+    Key::new("stats.value", |s, v| {
+        put(&mut s.stats.value, values::text(v))
+    }),
+    Key::new("stats.time", |s, v| put(&mut s.stats.time, values::text(v))),
+    Key::new("stats.roll-ups", |s, v| {
+        put(&mut s.stats.roll_ups, values::roll_ups(v))
     }),
     Key::new("schema-registry.url", |s, v| {
         put(&mut s.schema_registry.url, values::http(v).map(Some))

@@ -57,10 +57,10 @@ pub use flink::Unused;
 pub use layers::{Layers, Place};
 pub use secret::{Properties, Secret, Uri};
 pub use settings::{
-    Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, CheckpointRetention, Kafka, Log,
-    LogFormat, Marker, Memory, Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback,
-    OnTopicRecreated, Pipeline, Rest, Restart, RestartStrategy, S3, SchemaRegistry, Settings,
-    Snapshots, State, StateBackend, Table,
+    Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, CheckpointRetention, Dedup, Input,
+    Kafka, Log, LogFormat, Marker, Memory, Metrics, OffsetReset, OnGap, OnOrphans, OnReject,
+    OnRollback, OnTopicRecreated, Pipeline, Rest, Restart, RestartStrategy, RollUp, S3,
+    SchemaRegistry, Settings, Snapshots, State, StateBackend, Stats, Table,
 };
 
 use merge::{Faults, Winners, by_key};

@@ -31,6 +31,10 @@ pub struct Settings {
     pub s3: S3,
     /// `table.*`
     pub table: Table,
+    /// `input.*`
+    pub input: Input,
+    /// `stats.*`
+    pub stats: Stats,
     /// `on-reject`
     pub on_reject: OnReject,
     /// `on-rollback`
@@ -170,6 +174,35 @@ pub struct Table {
     pub create: bool,
     /// `table.properties.*`
     pub properties: BTreeMap<String, String>,
+}
+
+/// `input.*`
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// `input.columns`: the declaration as it was written.
+    pub columns: Option<String>,
+}
+
+/// `stats.*`: what the dataflow `daily_stats` computes.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// `stats.key`: distinct names, at least one.
+    pub key: Vec<String>,
+    /// `stats.value`
+    pub value: String,
+    /// `stats.time`
+    pub time: String,
+    /// `stats.roll-ups`: each once.
+    pub roll_ups: Vec<RollUp>,
+}
+
+/// One of `stats.roll-ups`: a longer period that days are added up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RollUp {
+    /// Seven days from a Monday on.
+    Week,
+    /// A month of the calendar.
+    Month,
 }
 
 /// `on-reject`
@@ -467,6 +500,13 @@ impl Settings {
                 provenance: false,
                 create: false,
                 properties: BTreeMap::new(),
+            },
+            input: Input { columns: None },
+            stats: Stats {
+                key: Vec::new(),
+                value: String::new(),
+                time: String::new(),
+                roll_ups: Vec::new(),
             },
             on_reject: OnReject::Halt,
             on_rollback: OnRollback::Halt,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::secret::{Secret, Uri};
 use super::settings::{
-    CatalogKind, CheckpointMode, CheckpointRetention, RestartStrategy, StateBackend,
+    CatalogKind, CheckpointMode, CheckpointRetention, RestartStrategy, RollUp, StateBackend,
 };
 
 /// A value, or what was expected.
@@ -291,6 +291,18 @@ pub(super) fn columns(value: &str) -> Parsed<Vec<String>> {
     } else {
         Err("a column, several separated by commas, each once".into())
     }
+}
+
+/// `week`, `month`, both, or `none`.
+pub(super) fn roll_ups(value: &str) -> Parsed<Vec<RollUp>> {
+    let words = [("week", RollUp::Week), ("month", RollUp::Month)];
+    let parsed = match value.trim().eq_ignore_ascii_case("none") {
+        true => Ok(Vec::new()),
+        false => value.split(',').map(|word| one_of(word, &words)).collect(),
+    };
+    let distinct = |found: &Vec<RollUp>| found.iter().collect::<HashSet<_>>().len() == found.len();
+    let parsed = parsed.ok().filter(distinct);
+    parsed.ok_or_else(|| "week, month, both separated by a comma, or none".into())
 }
 
 /// `a.b.c`: nested namespaces.

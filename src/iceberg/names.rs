@@ -19,6 +19,9 @@ pub const SUMMARY_GENERATION: &str = "calve.generation";
 /// The snapshot summary's epoch, for people.
 pub const SUMMARY_EPOCH: &str = "calve.epoch";
 
+/// The property of a table whose rows are not records: what they are made from.
+pub const DEFINITION: &str = "calve.definition";
+
 /// The columns that say where in Kafka a row came from: topic, partition, offset, timestamp.
 pub const PROVENANCE_COLUMNS: [&str; 4] = ["_topic", "_partition", "_offset", "_timestamp"];
 

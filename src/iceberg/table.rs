@@ -10,7 +10,7 @@ use iceberg::table::Table;
 use iceberg::{Catalog, ErrorKind, NamespaceIdent, TableCreation, TableIdent};
 
 use super::failure;
-use super::names::PROVENANCE_COLUMNS;
+use super::names::{DEFINITION, PROVENANCE_COLUMNS};
 use super::properties::COMPRESSION_CODEC;
 use super::writer::splitter;
 use crate::error::{Error, Result};
@@ -23,6 +23,9 @@ mod tests;
 pub struct TableOptions {
     /// The declared columns. A table that exists rules over them, but must not contradict them.
     pub schema: Option<Schema>,
+    /// What the rows are made from, if they are not records. The columns are the program's then, and the table says
+    /// the same in a property.
+    pub definition: Option<String>,
     /// Create the table if it is missing.
     pub create: bool,
     /// How a created table is partitioned; not at all if left out.
@@ -85,7 +88,11 @@ pub async fn load_or_create(
 pub fn check(table: &Table, options: &TableOptions) -> Result<()> {
     check_writable(table)?;
     match &options.schema {
-        Some(declared) => check_compatible(table, declared),
+        Some(declared) => check_compatible(table, declared, options.definition.is_some())?,
+        None => {}
+    }
+    match &options.definition {
+        Some(definition) => check_definition(table, definition),
         None => Ok(()),
     }
 }
@@ -107,6 +114,8 @@ async fn create(
     create_namespace(catalog, ident.namespace()).await?;
     let mut properties = HashMap::from([(COMPRESSION_CODEC.to_owned(), "zstd".to_owned())]);
     properties.extend(options.properties.clone());
+    let definition = options.definition.iter();
+    properties.extend(definition.map(|text| (DEFINITION.to_owned(), text.clone())));
     let creation = TableCreation::builder()
         .name(ident.name().to_owned())
         .schema(schema.clone())
@@ -198,7 +207,7 @@ fn check_writable(table: &Table) -> Result<()> {
 
 /// Compares declared columns with a table's: names and types must be the same, nullability is the
 /// table's to say. Provenance columns may be missing in tables that calve did not create.
-fn check_compatible(table: &Table, declared: &Schema) -> Result<()> {
+fn check_compatible(table: &Table, declared: &Schema, computed: bool) -> Result<()> {
     let existing = table.metadata().current_schema().as_struct();
     let declared = declared.as_struct();
     let mut differences = Vec::new();
@@ -206,8 +215,9 @@ fn check_compatible(table: &Table, declared: &Schema) -> Result<()> {
         match existing.field_by_name(&column.name) {
             Some(found) if same_type(&column.field_type, &found.field_type) => {}
             Some(found) => differences.push(format!(
-                "{} is declared as {}, the table has {}",
+                "{} is {} {}, the table has {}",
                 column.name,
+                if computed { "to be" } else { "declared as" },
                 type_name(&column.field_type),
                 type_name(&found.field_type)
             )),
@@ -217,18 +227,47 @@ fn check_compatible(table: &Table, declared: &Schema) -> Result<()> {
     }
     for column in existing.fields() {
         if column.required && declared.field_by_name(&column.name).is_none() {
-            differences.push(format!("{} is required and not declared", column.name));
+            let missing = if computed { "not made" } else { "not declared" };
+            differences.push(format!("{} is required and {missing}", column.name));
         }
     }
     if differences.is_empty() {
         return Ok(());
     }
     Err(Error::data(format!(
-        "table {} does not have the declared columns: {}",
+        "table {} does not have the {} columns: {}",
         table.identifier(),
+        if computed { "dataflow's" } else { "declared" },
         differences.join("; ")
     ))
-    .advice("nothing was written; correct table.columns, or leave it out to take the table's own"))
+    .advice(match computed {
+        true => {
+            "nothing was written; name a table that is not there yet (table.name), or one that this dataflow has \
+             made with the same settings"
+        }
+        false => {
+            "nothing was written; correct table.columns, or leave it out to take the table's own"
+        }
+    }))
+}
+
+/// Two definitions may have the same columns, and their rows must not be mixed.
+fn check_definition(table: &Table, definition: &str) -> Result<()> {
+    let ident = table.identifier();
+    match table.metadata().properties().get(DEFINITION) {
+        Some(found) if found == definition => Ok(()),
+        Some(found) => Err(Error::data(format!(
+            "table {ident} holds {found:?}, and this run would make {definition:?}"
+        ))
+        .advice("nothing was written; go back to those settings, or name a new table (table.name)")),
+        None => Err(Error::data(format!(
+            "table {ident} does not say that it is for {definition:?}"
+        ))
+        .advice(format!(
+            "nothing was written; name a table that is not there yet (table.name), or if this one was made for it: \
+             ALTER TABLE {ident} SET TBLPROPERTIES ('{DEFINITION}' = '{definition}')"
+        ))),
+    }
 }
 
 fn same_type(one: &Type, two: &Type) -> bool {

@@ -8,13 +8,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use iceberg::arrow::schema_to_arrow_schema;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream, StreamVec};
 
+use super::Dataflow;
 use super::start::policies;
 use super::state::RunState;
+use super::table::input_columns;
 use crate::budget::Budget;
 use crate::checkpoint::coordinator::coordinator;
 use crate::checkpoint::pace::Pace;
@@ -22,69 +25,14 @@ use crate::checkpoint::{Close, Cut, Outcome, Report};
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::format::{Decoder, JsonDecoder, Provenance};
-use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile, StateGate};
+use crate::iceberg::{
+    CommitOptions, CommitStaged, Sink, StagedFile, StateGate, Stored, StoredRows,
+};
 use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start, TopicWatch};
 use crate::operators::{Batching, Reports, State};
 use crate::process::Process;
 use crate::rows::KeyColumns;
 use crate::time::{Epoch, Epochs};
-
-/// A dataflow under a name that the command line knows.
-#[derive(Clone, Copy)]
-pub struct Dataflow {
-    /// The name: `calve run NAME`.
-    pub name: &'static str,
-    /// One line for the help.
-    pub about: &'static str,
-    /// Builds the graph; called once on every worker.
-    pub build: fn(&Job<'_>) -> Result<()>,
-    /// The names of its operators that keep state.
-    pub states: &'static [&'static str],
-    /// Which settings give that state its meaning.
-    pub meaning: fn(&Settings) -> String,
-}
-
-impl Dataflow {
-    /// A dataflow that `build` builds.
-    pub const fn new(
-        name: &'static str,
-        about: &'static str,
-        build: fn(&Job<'_>) -> Result<()>,
-    ) -> Self {
-        Self {
-            name,
-            about,
-            build,
-            states: &[],
-            meaning: |_| String::new(),
-        }
-    }
-
-    /// The same with operators of these names that keep state, see [`Job::state`]. They are declared here,
-    /// because a start holds them against what the table's marker names before it claims the pipeline.
-    pub const fn keeping(mut self, states: &'static [&'static str]) -> Self {
-        self.states = states;
-        self
-    }
-
-    /// The same with a state that means something else under other settings: a text of those that must not change
-    /// while there is one.
-    pub const fn whose_state_means(mut self, meaning: fn(&Settings) -> String) -> Self {
-        self.meaning = meaning;
-        self
-    }
-
-    /// True if it is to be restored from a state snapshot.
-    pub fn keeps_state(&self) -> bool {
-        !self.states.is_empty()
-    }
-
-    /// Whose state it is: snapshots carry it, and only the same dataflow goes on from them.
-    pub(super) fn identity(&self, settings: &Settings) -> String {
-        let words = [self.name, &(self.meaning)(settings)].join(" ");
-        words.trim_end().to_owned()
-    }
-}
 
 /// What all workers of a run share: read-only, or internally synchronized.
 pub(super) struct Shared {
@@ -94,6 +42,7 @@ pub(super) struct Shared {
     pub(super) topics: Arc<TopicWatch>,
     pub(super) start: Start,
     pub(super) sink: Sink,
+    pub(super) stored: Arc<Stored>,
     /// There if the dataflow keeps state.
     pub(super) state: Option<RunState>,
 }
@@ -246,6 +195,27 @@ impl<'scope> Job<'scope> {
     /// A decoder into the table's schema.
     pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
         Ok(Box::new(JsonDecoder::new(self.shared.sink.schema())?))
+    }
+
+    /// A decoder into the records' own columns ([`input_columns`](super::input_columns)), for a dataflow whose table
+    /// has others.
+    pub fn input_decoder(&self) -> Result<Box<dyn Decoder>> {
+        let columns = Arc::new(input_columns(self.settings())?);
+        Ok(Box::new(JsonDecoder::new(&columns)?))
+    }
+
+    /// The first epoch of this run.
+    pub fn first_epoch(&self) -> Epoch {
+        self.shared.start.epoch
+    }
+
+    /// What these columns of the table held when this run took the pipeline over, at the first epoch: each
+    /// worker reads its share of the files.
+    pub fn stored_rows(&self, columns: &[&str]) -> Stream<'scope, Epoch, Vec<RecordBatch>> {
+        let columns = columns.iter().map(|&name| name.to_owned()).collect();
+        let stored = Arc::clone(&self.shared.stored);
+        self.scope
+            .stored_rows(stored, columns, self.first_epoch(), self.process())
     }
 
     /// Keeps every epoch from being committed until the frontier of `stream` has passed it.

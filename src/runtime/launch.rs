@@ -8,8 +8,8 @@ use indicatif::MultiProgress;
 use timely::worker::Worker;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
-use super::job::{Dataflow, Job};
 use super::restarts::{Failure, History, Verdict, decide};
+use super::{Dataflow, Job};
 use super::{peers, signals, start};
 use crate::config::{Restart, Settings};
 use crate::control::Phase;

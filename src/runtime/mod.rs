@@ -14,6 +14,7 @@
 //! table's marker.
 
 mod commits;
+mod dataflow;
 mod job;
 mod launch;
 mod migrate;
@@ -25,6 +26,8 @@ mod start;
 mod state;
 pub(crate) mod table;
 
-pub use job::{Dataflow, Job};
+pub use dataflow::{Dataflow, OwnTable};
+pub use job::Job;
 pub use launch::{Cluster, RunOptions, Summary, run};
 pub use migrate::{Left, Takeover};
+pub use table::input_columns;

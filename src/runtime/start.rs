@@ -12,16 +12,17 @@ use iceberg::table::Table;
 use serde::{Deserialize, Serialize};
 use timely::worker::Worker;
 
-use super::job::{Dataflow, Shared};
+use super::Dataflow;
+use super::job::Shared;
 use super::share;
 use super::state::{RunState, States};
-use super::table::{self, OpenTable};
+use super::table::{self, Columns, OpenTable};
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
 use crate::checkpoint::savepoint::Savepoint;
 use crate::checkpoint::state;
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Sweep, read_savepoint};
+use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Stored, Sweep, read_savepoint};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::state::Share;
@@ -35,6 +36,8 @@ enum Said {
         generation: Generation,
         /// The state to begin with, if the dataflow keeps any.
         state: Option<BeginsWith>,
+        /// The snapshot that the run builds on.
+        snapshot: Option<i64>,
         /// What all processes of the run must agree on: settings by key.
         settings: Vec<(String, Option<String>)>,
     },
@@ -101,10 +104,11 @@ impl Preparation {
                 start,
                 generation,
                 state,
+                snapshot,
                 settings,
             }) => {
                 self.agree(&settings)?;
-                self.follow(start, generation, state).map(Some)
+                self.follow(start, generation, state, snapshot).map(Some)
             }
             // Worker 0 is about to say it itself, with the kind of the error. It wakes us then.
             Some(Said::Failed(_)) if worker.index() < self.settings.parallelism => {
@@ -124,7 +128,7 @@ impl Preparation {
         let settings = &self.settings;
         settings.require_ingest()?;
         // What is wrong with the settings alone is said before anybody is asked.
-        table::declared(settings)?;
+        let columns = Columns::of(&self.dataflow, settings)?;
         let cluster = Arc::new(Cluster::open(&settings.kafka, &settings.pipeline.name)?);
         let partitions = cluster.partitions().map_err(|error| {
             // A topic that is being made anew is away for a moment.
@@ -133,7 +137,7 @@ impl Preparation {
                 false => error,
             }
         })?;
-        let OpenTable { catalog, table } = self.process.block_on(table::open(settings))?;
+        let OpenTable { catalog, table } = self.process.block_on(table::open(settings, columns))?;
         let observed = self
             .process
             .block_on(Committer::observe_from(
@@ -202,18 +206,23 @@ impl Preparation {
         }
         let savepoints = SavepointStore::beside(committer.table(), &settings.pipeline.name);
         control.write_savepoints_with(Arc::new(savepoints));
-        let sink = self.sink(committer.table().clone(), generation, Some(committer));
+        let table = committer.table().clone();
+        let snapshot = table.metadata().current_snapshot_id();
+        let stored = Stored::new(table.clone(), snapshot);
+        let sink = self.sink(table, generation, Some(committer));
         let state = marker.state_snapshot.map(|name| BeginsWith {
             is_newest: newest.as_ref() == Some(&name),
             name,
         });
         let run_state = self.state(states, generation, state.as_ref())?;
-        let shared = self.share(cluster, sink, start.clone(), marker.topic_ids, run_state);
+        let begins = start.clone();
+        let shared = self.share(cluster, sink, stored, begins, marker.topic_ids, run_state);
         *self.slot() = Some(Arc::new(shared));
         Ok(Said::Started {
             start,
             generation,
             state,
+            snapshot,
             settings: agreed(&self.settings),
         })
     }
@@ -224,6 +233,14 @@ impl Preparation {
             return Ok(None);
         };
         let savepoint = self.process.block_on(read_savepoint(table, location))?;
+        let its_own = savepoint.marker.table_uuid == table.metadata().uuid().to_string();
+        if self.dataflow.table.is_some() && !its_own {
+            return Err(Error::diverged(format!(
+                "the savepoint {location} is of table {}, and the state of {} is in its table",
+                savepoint.table, self.dataflow.name
+            ))
+            .advice("go on with that table, or begin a new one without --from, at the topics' beginning"));
+        }
         Ok(Some(savepoint))
     }
 
@@ -259,6 +276,7 @@ impl Preparation {
         start: Start,
         generation: Generation,
         state: Option<BeginsWith>,
+        snapshot: Option<i64>,
     ) -> Result<Arc<Shared>> {
         let mut slot = self.slot();
         if let Some(shared) = &*slot {
@@ -268,12 +286,16 @@ impl Preparation {
             &self.settings.kafka,
             &self.settings.pipeline.name,
         )?);
-        let OpenTable { table, .. } = self.process.block_on(table::open(&self.settings))?;
+        let columns = Columns::of(&self.dataflow, &self.settings)?;
+        let opened = self.process.block_on(table::open(&self.settings, columns));
+        let table = opened?.table;
         let states = States::open(&self.dataflow, &self.settings, &table)?;
         let run_state = self.state(states, generation, state.as_ref())?;
+        let stored = Stored::new(table.clone(), snapshot);
         let sink = self.sink(table, generation, None);
         // The check of the topics is worker 0's.
-        let shared = Arc::new(self.share(cluster, sink, start, BTreeMap::new(), run_state));
+        let shared = self.share(cluster, sink, stored, start, BTreeMap::new(), run_state);
+        let shared = Arc::new(shared);
         *slot = Some(Arc::clone(&shared));
         Ok(shared)
     }
@@ -316,6 +338,7 @@ impl Preparation {
         &self,
         cluster: Arc<Cluster>,
         sink: Sink,
+        stored: Stored,
         start: Start,
         topic_ids: BTreeMap<String, String>,
         state: Option<RunState>,
@@ -337,6 +360,7 @@ impl Preparation {
             ),
             start,
             sink,
+            stored: Arc::new(stored),
         }
     }
 
@@ -365,12 +389,14 @@ impl Preparation {
 
 /// The settings that decide what is read and what is written; secrets are masked.
 fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
-    const PREFIXES: [&str; 10] = [
+    const PREFIXES: [&str; 12] = [
         "pipeline.",
         "kafka.topic",
         "catalog.",
         "warehouse",
         "table.",
+        "input.",
+        "stats.",
         "on-",
         "checkpoint.",
         "state.checkpoints.",

@@ -12,8 +12,8 @@ use iceberg::table::Table;
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use super::Dataflow;
 use super::commits::StateCommits;
-use super::job::Dataflow;
 use super::table;
 use crate::checkpoint::marker::EMPTY_STATE;
 use crate::config::{self, Settings};

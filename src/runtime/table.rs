@@ -6,6 +6,7 @@ use iceberg::spec::Schema;
 use iceberg::table::Table;
 use iceberg::{Catalog, NamespaceIdent, TableIdent};
 
+use super::{Dataflow, OwnTable};
 use crate::config::{self, Secret, Settings, Uri};
 use crate::error::{Error, Result};
 use crate::format::columns;
@@ -20,12 +21,13 @@ pub(crate) struct OpenTable {
     pub(crate) table: Table,
 }
 
-/// Opens the catalog and loads the main table, creating it if the settings allow.
+/// Opens the catalog and loads the main table, creating it with `columns` if the settings allow.
 ///
 /// Must be called on a tokio runtime that outlives the result.
-pub(crate) async fn open(settings: &Settings) -> Result<OpenTable> {
+pub(crate) async fn open(settings: &Settings, columns: Columns) -> Result<OpenTable> {
     let catalog = open_catalog(&catalog_options(settings, true)).await?;
-    let table = load_or_create(&*catalog, &ident(settings)?, &table_options(settings)?).await?;
+    let options = table_options(settings, columns);
+    let table = load_or_create(&*catalog, &ident(settings)?, &options).await?;
     Ok(OpenTable { catalog, table })
 }
 
@@ -34,7 +36,7 @@ pub(crate) async fn open_existing(settings: &Settings) -> Result<OpenTable> {
     let catalog = existing_catalog(settings).await?;
     let options = TableOptions {
         create: false,
-        ..table_options(settings)?
+        ..table_options(settings, Columns::declared(settings)?)
     };
     let table = load_or_create(&*catalog, &ident(settings)?, &options).await?;
     Ok(OpenTable { catalog, table })
@@ -54,7 +56,10 @@ pub(crate) async fn existing_catalog(settings: &Settings) -> Result<Arc<dyn Cata
 
 /// Makes sure that a table can be written, and has the columns that are declared.
 pub(crate) fn check(settings: &Settings, table: &Table) -> Result<()> {
-    crate::iceberg::check(table, &table_options(settings)?)
+    crate::iceberg::check(
+        table,
+        &table_options(settings, Columns::declared(settings)?),
+    )
 }
 
 /// The name of the main table.
@@ -70,14 +75,59 @@ pub(crate) fn namespace(settings: &Settings) -> Result<NamespaceIdent> {
     })
 }
 
-fn table_options(settings: &Settings) -> Result<TableOptions> {
-    Ok(TableOptions {
-        schema: declared(settings)?,
+fn table_options(settings: &Settings, columns: Columns) -> TableOptions {
+    let (schema, definition) = match columns {
+        Columns::Declared(schema) => (schema, None),
+        Columns::Own(table) => (Some(table.columns), Some(table.definition)),
+    };
+    TableOptions {
+        schema,
+        definition,
         create: settings.table.create,
         partition_spec: None,
         properties: settings.table.properties.clone(),
         location: None,
-    })
+    }
+}
+
+/// What is known of a table's columns before the table is.
+pub(crate) enum Columns {
+    /// What `table.columns` says, if it is set.
+    Declared(Option<Schema>),
+    /// What the dataflow makes.
+    Own(OwnTable),
+}
+
+impl Columns {
+    /// The columns of the table that `dataflow` writes.
+    pub(crate) fn of(dataflow: &Dataflow, settings: &Settings) -> Result<Self> {
+        match dataflow.table {
+            Some(table) => table(settings).map(Self::Own),
+            None => Self::declared(settings),
+        }
+    }
+
+    /// The declared ones.
+    pub(crate) fn declared(settings: &Settings) -> Result<Self> {
+        declared(settings).map(Self::Declared)
+    }
+}
+
+/// The columns of the records: `input.columns`, or else `table.columns`.
+pub fn input_columns(settings: &Settings) -> Result<Schema> {
+    let declared = [
+        ("input.columns", &settings.input.columns),
+        ("table.columns", &settings.table.columns),
+    ];
+    let mut declared = declared.into_iter();
+    let Some((key, text)) = declared.find_map(|(key, text)| Some((key, text.as_ref()?))) else {
+        return Err(
+            Error::config("the columns of the records are not declared").advice(
+                "set input.columns (CALVE_INPUT_COLUMNS); calve infer proposes them from what is in the topic",
+            ),
+        );
+    };
+    columns::parse(text).map_err(|error| settings.blame(key, error))
 }
 
 /// The declared columns, with those of provenance unless they are switched off.

@@ -171,6 +171,9 @@ pub(super) fn counts(facts: &Facts, coverage: &Coverage) -> Outcome {
     if facts.chain.is_empty() {
         return Err(ALL_EXPIRED.to_owned());
     }
+    if facts.changelog {
+        return Err("the table is a changelog: a row is a change, not a record".to_owned());
+    }
     let mut evidence = format!("{} for {}", count(rows, "row"), count(offsets, "offset"));
     if let Some(holes) = offsets.checked_sub(rows).filter(|holes| *holes > 0) {
         evidence.push_str(&format!("; {} gave none", HumanCount(holes)));

@@ -95,6 +95,7 @@ fn faultless() -> Facts {
         },
         chain: chain.into_iter().enumerate().map(link).collect(),
         rows: Some(rows),
+        changelog: false,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::checkpoint::marker::Marker;
 use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::iceberg::{Committer, names};
-use crate::runtime::table::{self, OpenTable};
+use crate::runtime::table::{self, Columns, OpenTable};
 use crate::time::Epoch;
 
 /// Where the table stands, by its current snapshot and the marker in it.
@@ -34,7 +34,8 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) async fn read(settings: &Settings) -> Result<Self> {
-        let OpenTable { catalog, table } = table::open(settings).await?;
+        let OpenTable { catalog, table } =
+            table::open(settings, Columns::declared(settings)?).await?;
         let ident = table.identifier().clone();
         let observed = Committer::observe(catalog, ident, PIPELINE, settings.on_rollback).await?;
         let missing = || Error::internal("the table has no snapshot with a marker");

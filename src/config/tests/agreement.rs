@@ -26,6 +26,8 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         warehouse: _,
         s3,
         table,
+        input,
+        stats,
         on_reject: _,
         on_rollback: _,
         on_topic_recreated: _,
@@ -86,6 +88,13 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             provenance: "table.provenance",
             create: "table.create",
             properties: "table.properties.",
+        }),
+        all!(input => Input { columns: "input.columns" }),
+        all!(stats => Stats {
+            key: "stats.key",
+            value: "stats.value",
+            time: "stats.time",
+            roll_ups: "stats.roll-ups",
         }),
         all!(batch => Batch { size: "batch.size", timeout: "batch.timeout" }),
         all!(checkpoint => Checkpoint {
@@ -330,6 +339,10 @@ fn the_defaults_are_the_documented_ones() {
     assert!(!s.s3.path_style_access);
     assert_eq!(s.table.database, ["default"]);
     assert!(s.table.provenance && s.table.create);
+    assert_eq!(s.stats.key, ["user_id", "data_type"]);
+    assert_eq!(s.stats.value, "value");
+    assert_eq!(s.stats.time, "start_time");
+    assert_eq!(s.stats.roll_ups, [RollUp::Week, RollUp::Month]);
     assert_eq!(s.on_reject, OnReject::Halt);
     assert_eq!(s.on_rollback, OnRollback::Halt);
     assert_eq!(s.on_topic_recreated, OnTopicRecreated::Halt);

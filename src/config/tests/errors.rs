@@ -128,7 +128,7 @@ fn effective_settings_are_grouped_by_section_with_words_on_each() {
     let keys: Vec<&str> = all.iter().map(|e| &*e.key).collect();
     let at = |key| keys.iter().position(|k| *k == key).unwrap();
     assert_eq!(at("kafka.client.id") + 1, at("catalog.type"));
-    assert_eq!(at("table.properties.a.b") + 1, at("on-reject"));
+    assert_eq!(at("table.properties.a.b") + 1, at("input.columns"));
     for one in &all {
         assert!(!one.doc.is_empty(), "{}", one.key);
     }
