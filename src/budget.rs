@@ -16,6 +16,7 @@ use std::rc::Rc;
 use prometheus_client::metrics::gauge::Gauge;
 use timely::scheduling::Activator;
 
+use crate::metrics::Metrics;
 use crate::time::Epoch;
 
 /// One worker's account. Cheap to clone; all clones are the same account.
@@ -30,7 +31,8 @@ struct Account {
     uncommitted: RefCell<BTreeMap<Epoch, u64>>,
     /// Woken when the budget goes from exhausted to free.
     source: RefCell<Option<Activator>>,
-    gauge: Gauge,
+    in_flight_gauge: Gauge,
+    uncommitted_gauge: Gauge,
 }
 
 /// Bytes in flight, given back when dropped.
@@ -42,14 +44,15 @@ pub struct Charge {
 
 impl Budget {
     /// An account with nothing on it. Both limits are in bytes.
-    pub fn new(in_flight_max: u64, uncommitted_max: u64, gauge: Gauge) -> Self {
+    pub fn new(in_flight_max: u64, uncommitted_max: u64, metrics: &Metrics) -> Self {
         Self(Rc::new(Account {
             in_flight_max,
             in_flight: Cell::new(0),
             uncommitted_max,
             uncommitted: RefCell::default(),
             source: RefCell::default(),
-            gauge,
+            in_flight_gauge: metrics.in_flight_bytes.clone(),
+            uncommitted_gauge: metrics.uncommitted_bytes.clone(),
         }))
     }
 
@@ -83,7 +86,7 @@ impl Budget {
     /// Puts bytes in flight.
     pub fn charge(&self, bytes: u64) -> Charge {
         self.0.in_flight.set(self.0.in_flight.get() + bytes);
-        self.0.gauge.inc_by(bytes as i64);
+        self.0.in_flight_gauge.inc_by(bytes as i64);
         Charge {
             account: Rc::clone(&self.0),
             bytes,
@@ -93,6 +96,7 @@ impl Budget {
     /// Records that `bytes` more are staged for `epoch`.
     pub fn staged(&self, epoch: Epoch, bytes: u64) {
         *self.0.uncommitted.borrow_mut().entry(epoch).or_default() += bytes;
+        self.0.uncommitted_gauge.inc_by(bytes as i64);
     }
 
     /// What was staged up to and including `epoch` now waits for the commit of the epoch after it.
@@ -106,7 +110,18 @@ impl Budget {
     /// Forgets what was staged up to and including `epoch`: its commit is proved.
     pub fn committed(&self, epoch: Epoch) {
         let mut uncommitted = self.0.uncommitted.borrow_mut();
-        *uncommitted = uncommitted.split_off(&epoch.next());
+        let later = uncommitted.split_off(&epoch.next());
+        let committed = std::mem::replace(&mut *uncommitted, later);
+        let bytes: u64 = committed.values().sum();
+        self.0.uncommitted_gauge.dec_by(bytes as i64);
+    }
+}
+
+/// What is left when a dataflow fails is staged again by the next one: here it counts no more.
+impl Drop for Account {
+    fn drop(&mut self) {
+        let left: u64 = self.uncommitted.get_mut().values().sum();
+        self.uncommitted_gauge.dec_by(left as i64);
     }
 }
 
@@ -115,7 +130,7 @@ impl Drop for Charge {
         let before = self.account.in_flight.get();
         let after = before - self.bytes;
         self.account.in_flight.set(after);
-        self.account.gauge.dec_by(self.bytes as i64);
+        self.account.in_flight_gauge.dec_by(self.bytes as i64);
         if before >= self.account.in_flight_max
             && after < self.account.in_flight_max
             && let Some(source) = self.account.source.borrow().as_ref()

@@ -58,6 +58,8 @@ pub struct Metrics {
     pub checkpoint_records: Gauge<i64, AtomicI64>,
     /// Bytes of messages read but not yet written, over the workers of the process.
     pub in_flight_bytes: Gauge<i64, AtomicI64>,
+    /// Bytes of data files whose commit is not proved, over the workers of the process.
+    pub uncommitted_bytes: Gauge<i64, AtomicI64>,
     /// From the close of an epoch to the proof of its commit.
     pub checkpoint_seconds: Seconds,
     /// What of it the commit itself took.
@@ -173,6 +175,12 @@ impl Metrics {
             "Messages read but not yet written",
             Unit::Bytes,
             self.in_flight_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "uncommitted",
+            "Data files written whose commit is not proved",
+            Unit::Bytes,
+            self.uncommitted_bytes.clone(),
         );
     }
 }

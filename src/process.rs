@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use crate::control::{Control, Phase};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::time::Generation;
 
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub struct Process {
     runtime: Handle,
     metrics: Metrics,
     control: Arc<Control>,
+    notices: Arc<Notices>,
 }
 
 /// The wish to end in order.
@@ -69,6 +71,7 @@ impl Process {
             runtime,
             metrics: Metrics::default(),
             control: Arc::default(),
+            notices: Arc::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl Process {
             workers: Arc::clone(&self.workers),
             metrics: self.metrics.clone(),
             control: Arc::clone(&self.control),
+            notices: Arc::clone(&self.notices),
             ..Self::new(self.runtime.clone())
         }
     }
@@ -252,6 +256,11 @@ impl Process {
     /// The figures of this process.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What people may read besides the figures.
+    pub fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     /// Where outsiders ask.

@@ -31,5 +31,6 @@ mod retries;
 mod security;
 mod settings;
 mod state;
+mod ui;
 mod values;
 mod verification;

@@ -176,6 +176,9 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
             let mut arrived = Arrived::default();
             // Worker 0 finds the committer here; nothing arrives at the others.
             let mut committer = is_committer.then(|| sink.take_committer()).flatten();
+            if let Some(committer) = &committer {
+                process.notices().table_is(sink.facts(committer.table()));
+            }
             let mut committing: Option<(Epoch, Pending)> = None;
             let mut draining_since = None;
             // What could not be committed and rides with the next epoch.
@@ -210,6 +213,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let Some((epoch, pending)) = committing.take() else {
                         return;
                     };
+                    process.notices().table_is(sink.facts(back.table()));
                     committer = Some(back);
                     match result {
                         Ok(made) => {

@@ -23,6 +23,7 @@
 mod catalog;
 mod commit;
 mod committer;
+mod facts;
 mod failure;
 mod flink;
 mod guard;

@@ -101,7 +101,7 @@ impl<'scope> Job<'scope> {
                 shared.settings.memory.in_flight,
                 // The setting is for the process.
                 shared.settings.memory.uncommitted / shared.settings.parallelism as u64,
-                shared.process.metrics().in_flight_bytes.clone(),
+                shared.process.metrics(),
             ),
             shared: Arc::clone(shared),
             closes,

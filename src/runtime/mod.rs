@@ -13,7 +13,6 @@
 //! whether the whole of it begins again: a fresh [`Process`](crate::process::Process), new workers, the
 //! table's marker.
 
-mod graph;
 mod job;
 mod launch;
 mod migrate;

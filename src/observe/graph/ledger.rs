@@ -122,7 +122,7 @@ impl Ledger {
         let channel = Channel {
             from: port(event.source),
             to: port(event.target),
-            item: item(&event.typ).to_owned(),
+            item: item(&event.typ),
             batches: 0,
             items: 0,
             exchanged: false,
@@ -215,14 +215,23 @@ impl Ledger {
     }
 }
 
-/// `alloc::vec::Vec<calve::kafka::Chunk>` → `Chunk`: what one item of a container is, for people.
-pub(super) fn item(container: &str) -> &str {
+/// `alloc::vec::Vec<(usize, calve::checkpoint::Report)>` → `(usize, Report)`: what one item of a container is, for people.
+pub(super) fn item(container: &str) -> String {
     let inner = container
         .strip_suffix('>')
         .and_then(|text| text.split_once('<'))
         .map_or(container, |(_, inner)| inner);
-    // The path of a generic type ends where its own parameters or a tuple begin.
-    let path_ends = inner.find(['<', '(', ',']).unwrap_or(inner.len());
-    let begin = inner[..path_ends].rfind("::").map_or(0, |at| at + 2);
-    &inner[begin..]
+    let mut short = String::new();
+    let mut rest = inner;
+    while !rest.is_empty() {
+        // A path is taken for its last name; what stands between paths stays.
+        let in_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let path = rest.len() - rest.trim_start_matches(in_path).len();
+        short.push_str(rest[..path].rsplit("::").next().unwrap_or_default());
+        rest = &rest[path..];
+        let between = rest.find(in_path).unwrap_or(rest.len());
+        short.push_str(&rest[..between]);
+        rest = &rest[between..];
+    }
+    short
 }

@@ -30,6 +30,7 @@ use timely::logging_core::Registry;
 use timely::progress::reachability::logging::TrackerEventBuilder;
 use timely::worker::Worker;
 
+use crate::control;
 use crate::time::{Epoch, Epochs};
 
 pub use frontier::{Holder, Port};
@@ -93,22 +94,23 @@ impl Graph {
     }
 
     /// Listens to a worker from now on: to be called before its dataflow is built.
-    pub fn watch(&self, worker: &Worker) {
-        let Some(mut register) = worker.log_register() else {
-            return;
-        };
+    pub fn watch(&self, worker: &Worker) -> Watched {
         let ledger = Arc::new(Mutex::new(Ledger::new(worker.index(), worker.peers())));
         let first = {
             let mut ledgers = lock(&self.0);
             ledgers.push(Arc::clone(&ledger));
             ledgers.len() == 1
         };
+        let watched = Watched(Arc::clone(&ledger));
+        let Some(mut register) = worker.log_register() else {
+            return watched;
+        };
         let into = Arc::clone(&ledger);
         listen::<TimelyEventBuilder, _>(&mut register, "timely", into, |ledger, (at, event)| {
             ledger.event(at, event);
         });
         if !first {
-            return;
+            return watched;
         }
         let of = std::any::type_name::<Epoch>();
         let (name, into) = (format!("timely/summary/{of}"), Arc::clone(&ledger));
@@ -132,6 +134,7 @@ impl Graph {
             ledger,
             |ledger, (_, event)| ledger.tracked(event),
         );
+        watched
     }
 
     /// The dataflow as it is now; empty while there is none.
@@ -152,6 +155,27 @@ impl Graph {
         view.order_workers();
         frontier::fill_in(&mut view, &points);
         view
+    }
+}
+
+/// A worker that is listened to.
+#[derive(Debug)]
+pub struct Watched(Arc<Mutex<Ledger>>);
+
+impl Watched {
+    /// The dataflow without its figures, as it was built on this worker.
+    pub fn drawn(&self, worker: &Worker) -> control::Graph {
+        if let Some(mut register) = worker.log_register() {
+            register.flush();
+        }
+        let view = lock(&self.0).view();
+        let operators = view.operators.into_iter();
+        let edges = view.edges.into_iter();
+        control::Graph::draw(
+            &operators.map(|o| (o.node, o.name)).collect(),
+            &edges.map(|e| (e.from.node, e.to.node)).collect(),
+            worker.peers(),
+        )
     }
 }
 

@@ -269,7 +269,11 @@ fn an_item_is_named_without_the_path_of_its_type() {
         ("alloc::vec::Vec<u64>", "u64"),
         (
             "alloc::vec::Vec<(usize, calve::checkpoint::Report)>",
-            "(usize, calve::checkpoint::Report)",
+            "(usize, Report)",
+        ),
+        (
+            "alloc::vec::Vec<core::option::Option<a::B<c::D>>>",
+            "Option<B<D>>",
         ),
         ("calve::rows::Rows", "Rows"),
     ] {
