@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::without;
-use crate::config::{CheckpointMode, RestartStrategy, Settings, StateBackend};
+use crate::config::{CheckpointMode, CheckpointRetention, RestartStrategy, Settings, StateBackend};
 use crate::iceberg::Medium;
 use crate::verify::facts::{Facts, Located, Work};
 use crate::verify::report::Item;
@@ -26,8 +26,8 @@ const SNAPSHOTS_MAX: u64 = 2_000;
 /// | min-pause | not below the interval, which then is not kept | |
 /// | concurrent | | (there is only one) |
 /// | failures | the process ends with the first, and nothing starts it again | |
-/// | state | kept in memory | |
-/// | retained | nothing expires the table's snapshots, and there are thousands | |
+/// | state | kept in memory, or uploaded as a whole each time | |
+/// | retained | state goes when the job is cancelled; nothing expires the table's snapshots, and there are thousands | |
 /// | directory, savepoints | on a file system of memory | can't be written, or gives something else back |
 pub(super) fn items(facts: &Facts) -> Vec<Item> {
     let settings = &facts.settings;
@@ -169,18 +169,37 @@ fn failures(settings: &Settings) -> Item {
 }
 
 fn state(settings: &Settings) -> Item {
-    match settings.state.backend {
-        StateBackend::Rocksdb => Item::pass("state backend", "rocksdb"),
-        StateBackend::Memory => Item::warn(
-            "state backend",
-            "memory: a dataflow with state has to fit into it",
-            "set state.backend to rocksdb",
+    const TITLE: &str = "state backend";
+    let state = &settings.state;
+    let kept = count(state.checkpoints_retained as u64, "snapshot");
+    match (state.backend, state.incremental) {
+        (StateBackend::Rocksdb, true) => Item::pass(
+            TITLE,
+            format!("rocksdb, incremental; {kept} kept, and savepoints"),
+        ),
+        (StateBackend::Rocksdb, false) => Item::warn(
+            TITLE,
+            format!("rocksdb, but each checkpoint uploads all of the state; {kept} kept"),
+            "set state.backend.incremental to true",
+        ),
+        (StateBackend::Memory, _) => Item::warn(
+            TITLE,
+            "memory: the state of a dataflow has to fit into it, and each checkpoint writes all of it",
+            "set state.backend.type to rocksdb",
         ),
     }
 }
 
 fn retained(facts: &Facts) -> Item {
     let settings = &facts.settings;
+    if settings.checkpoint.retention == CheckpointRetention::DeleteOnCancellation {
+        return Item::warn(
+            "retained",
+            "the marker stays in the table, but snapshots of the state are deleted when the job is cancelled",
+            "a dataflow with state could not go on: set checkpoint.externalized-checkpoint-retention to \
+             RETAIN_ON_CANCELLATION",
+        );
+    }
     let kept = "the marker stays in the table when the job ends or is cancelled";
     if let Some(age) = settings.snapshots.max_age {
         return Item::pass(
