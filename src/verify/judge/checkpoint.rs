@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::without;
-use crate::config::{CheckpointMode, CheckpointRetention, RestartStrategy, Settings, StateBackend};
+use crate::config::{CheckpointMode, RestartStrategy, Settings, StateBackend};
 use crate::iceberg::Medium;
 use crate::verify::facts::{Facts, Located, Work};
 use crate::verify::report::Item;
@@ -27,7 +27,7 @@ const SNAPSHOTS_MAX: u64 = 2_000;
 /// | concurrent | | (there is only one) |
 /// | failures | the process ends with the first, and nothing starts it again | |
 /// | state | kept in memory, or uploaded as a whole each time | |
-/// | retained | state goes when the job is cancelled; nothing expires the table's snapshots, and there are thousands | |
+/// | retained | nothing expires the table's snapshots, and there are thousands | |
 /// | directory, savepoints | on a file system of memory | can't be written, or gives something else back |
 pub(super) fn items(facts: &Facts) -> Vec<Item> {
     let settings = &facts.settings;
@@ -192,14 +192,6 @@ fn state(settings: &Settings) -> Item {
 
 fn retained(facts: &Facts) -> Item {
     let settings = &facts.settings;
-    if settings.checkpoint.retention == CheckpointRetention::DeleteOnCancellation {
-        return Item::warn(
-            "retained",
-            "the marker stays in the table, but snapshots of the state are deleted when the job is cancelled",
-            "a dataflow with state could not go on: set checkpoint.externalized-checkpoint-retention to \
-             RETAIN_ON_CANCELLATION",
-        );
-    }
     let kept = "the marker stays in the table when the job ends or is cancelled";
     if let Some(age) = settings.snapshots.max_age {
         return Item::pass(
