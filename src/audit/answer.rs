@@ -20,7 +20,7 @@ use super::report::MarkerRef;
 use super::rows::{self, Columns};
 use crate::error::{Error, Result};
 use crate::iceberg::names::FileOrigin;
-use crate::iceberg::{Link, of_main};
+use crate::iceberg::{Link, cut_off, of_main};
 use crate::offsets::TopicPartition;
 
 /// A record in Kafka.
@@ -205,6 +205,8 @@ pub struct Answer {
     pub was_in: Option<String>,
     /// The snapshot that took it away.
     pub removed_by: Option<i64>,
+    /// The snapshot that had committed it and is no longer in the table's history: it was rolled back.
+    pub rolled_back: Option<i64>,
     /// True if everything is as it should be.
     pub ok: bool,
     /// The answer in words.
@@ -220,6 +222,8 @@ pub(super) struct Sightings {
     pub(super) was_in: Option<String>,
     /// The snapshot that took it away, and what it did.
     pub(super) removed_by: Option<(i64, String)>,
+    /// The commit that held it and was rolled back, and its snapshot.
+    pub(super) rolled_back: Option<(MarkerRef, i64)>,
 }
 
 /// Puts both together.
@@ -307,15 +311,44 @@ pub(super) fn conclude(record: Record, standing: Standing, seen: Sightings) -> A
         ),
         (Some(rows), _) => (false, format!("it is in the table {rows} times; {markers}")),
     };
+    let says = match &seen.rolled_back {
+        Some((marker, snapshot)) => format!(
+            "{says}. Epoch {} of generation {} had committed it with snapshot {snapshot}, which was rolled back",
+            marker.epoch, marker.generation
+        ),
+        None => says,
+    };
     Answer {
         record,
         standing,
         held_by: seen.held_by.unwrap_or_default(),
         was_in: seen.was_in,
         removed_by: seen.removed_by.map(|(snapshot, _)| snapshot),
+        rolled_back: seen.rolled_back.map(|(_, snapshot)| snapshot),
         ok,
         says,
     }
+}
+
+/// The newest commit among those that were cut off that had brought the record, if none in the table's history
+/// has.
+pub(super) fn rolled_back(
+    record: &Record,
+    standing: &Standing,
+    cut_off: &[Link],
+) -> Option<(MarkerRef, i64)> {
+    if matches!(standing, Standing::Covered { .. }) {
+        return None;
+    }
+    let brought = |link: &&Link| {
+        let range = link.marker.moved.get(&record.topic, record.partition);
+        range.is_some_and(|(from, to)| (from.0..to.0).contains(&record.offset))
+    };
+    let newest = cut_off
+        .iter()
+        .filter(brought)
+        .max_by_key(|link| link.marker.rank())?;
+    Some(((&newest.marker).into(), newest.snapshot_id))
 }
 
 /// Finds out what became of a record.
@@ -323,8 +356,12 @@ pub async fn explain(table: &Table, pipeline: &str, record: Record) -> Result<An
     let (observed, chain) = facts::markers(table, pipeline)?;
     let coverage = facts::coverage(&observed, &chain);
     let standing = Standing::of(&record, &coverage, &chain);
+    let mut seen = Sightings {
+        rolled_back: rolled_back(&record, &standing, &cut_off(table.metadata(), pipeline)?),
+        ..Sightings::default()
+    };
     let Some(columns) = Columns::find(table, &coverage)? else {
-        return Ok(conclude(record, standing, Sightings::default()));
+        return Ok(conclude(record, standing, seen));
     };
     let search = Search {
         table,
@@ -333,7 +370,6 @@ pub async fn explain(table: &Table, pipeline: &str, record: Record) -> Result<An
         origins: Origins::new(table.metadata(), pipeline, &chain),
         chain: &chain,
     };
-    let mut seen = Sightings::default();
     let held_by = match table.metadata().current_snapshot() {
         Some(current) => search.as_of(current).await?,
         None => Vec::new(),

@@ -54,6 +54,9 @@ pub struct Observed {
     pub property: Option<Recorded>,
     /// The newest marker in the lineage of `main`; snapshots of others are skipped.
     pub lineage: Option<Marker>,
+    /// True if that lineage is retained down to its first snapshot: then, if no marker is in it, none ever was.
+    /// Only a table whose recorded marker is off the lineage needs it; of others it may be true anyway.
+    pub whole: bool,
     /// The markers of all retained snapshots, in any order. Only a table whose recorded marker is off
     /// the lineage needs them; of others they may be left out.
     pub retained: Vec<Marker>,
@@ -75,6 +78,8 @@ pub enum Refusal {
         recorded: Box<Marker>,
         /// The marker the table stands at instead.
         newest: Option<Box<Marker>>,
+        /// It is a rollback that was taken back, after the pipeline had gone on from it.
+        undone: bool,
     },
     /// The table was rolled back, and where the rolled-back records begin can't be known any more.
     Forgotten {
@@ -105,6 +110,7 @@ impl Refusal {
         Self::RolledBack {
             recorded: Box::new(recorded.clone()),
             newest: observed.lineage.clone().map(Box::new),
+            undone: rollback::is_undone(&observed.retained, recorded, observed.lineage.as_ref()),
         }
     }
 
@@ -146,9 +152,23 @@ impl fmt::Display for Refusal {
                 f,
                 "the table was replaced: the marker was made for table {expected}, this one is {found}"
             ),
-            Self::RolledBack { recorded, newest } => write!(
+            Self::RolledBack {
+                recorded,
+                newest,
+                undone: false,
+            } => write!(
                 f,
                 "the table was rolled back: it recorded {recorded}, its history leads to {}",
+                or_none(newest)
+            ),
+            Self::RolledBack {
+                recorded,
+                newest,
+                undone: true,
+            } => write!(
+                f,
+                "a rollback of the table was taken back after the pipeline had gone on from it: it recorded \
+                 {recorded}, its history leads to {}, which is on the branch that was left",
                 or_none(newest)
             ),
             Self::Forgotten { recorded, newest } => write!(
@@ -231,6 +251,7 @@ pub enum Start {
 /// | M | yes | | resume from M |
 /// | any recorded | no | | refuse: replaced (properties were copied from another table) |
 /// | (rolled back) | yes | halt | refuse: rolled back |
+/// | (rolled back, to snapshots whose marker may have expired) | yes | rewind, continue | refuse: forgotten |
 /// | (rolled back) | yes | rewind | recover, or refuse: forgotten; see [`rollback`] |
 /// | (rolled back) | yes | continue | recover, or refuse: forgotten |
 /// | (diverged) | yes | | refuse: diverged |
@@ -246,9 +267,14 @@ pub fn decide_start(observed: &Observed, on_rollback: OnRollback) -> Start {
     match standing(observed) {
         Ok(None) => Start::Fresh,
         Ok(Some(marker)) => Start::Resume(Box::new(marker.clone())),
-        Err(Refusal::RolledBack { recorded, newest }) => {
-            rollback::recover(&observed.retained, recorded, newest, on_rollback)
+        Err(Refusal::RolledBack {
+            recorded, newest, ..
+        }) if on_rollback != OnRollback::Halt && newest.is_none() && !observed.whole => {
+            Start::Refuse(Refusal::Forgotten { recorded, newest })
         }
+        Err(Refusal::RolledBack {
+            recorded, newest, ..
+        }) => rollback::recover(&observed.retained, recorded, newest, on_rollback),
         Err(refusal) => Start::Refuse(refusal),
     }
 }

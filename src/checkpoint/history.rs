@@ -50,6 +50,7 @@ pub(crate) fn observe(
         table_uuid,
         property,
         lineage: newest,
+        whole: !off_the_lineage || is_whole(history),
         // The usual case need not read every snapshot.
         retained: retained.collect::<Result<_>>()?,
     })
@@ -96,6 +97,12 @@ fn locate(history: &impl History, marker: &Marker, newest: Option<&Marker>) -> R
     } else {
         Whereabouts::Expired
     })
+}
+
+/// True if the first snapshot of the lineage is retained.
+fn is_whole(history: &impl History) -> bool {
+    let oldest = lineage(history).last();
+    oldest.is_none_or(|oldest| history.parent(oldest).is_none())
 }
 
 fn carried_by(

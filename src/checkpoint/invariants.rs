@@ -4,9 +4,10 @@
 //! | invariant | checked by |
 //! |---|---|
 //! | no offset in two live snapshots | [`holds_exactly`] |
-//! | none missing below the cut | [`holds_exactly`] |
+//! | none missing below the cut, but where a policy has left it out | [`holds_exactly`], [`left_out`] |
+//! | none in the table of those that were left out | [`holds_exactly`], [`left_out`] |
 //! | none beyond the cut: it would be read again | [`holds_exactly`] |
-//! | marker.start = parent.end | [`follows`] |
+//! | marker.start = parent.end, or a claim says what it leaves out between the two | [`follows`] |
 //! | one generation commits at a time | [`follows`] |
 
 use std::ops::Range;
@@ -22,6 +23,14 @@ pub(crate) struct Link<Id> {
     pub(crate) epoch: Epoch,
     /// The first offset that it covers, and the one after the last.
     pub(crate) range: Range<i64>,
+    /// What it says to have left out before.
+    pub(crate) gap: Option<Range<i64>>,
+}
+
+/// What lies between where a marker's parent ends and where it starts: nothing, but where a policy has left
+/// records out.
+pub(crate) fn left_out<Id>(parent_end: i64, child: &Link<Id>) -> Range<i64> {
+    parent_end..child.range.start.max(parent_end)
 }
 
 /// Checks a marker against the one before it in the lineage.
@@ -39,10 +48,16 @@ where
     if child.parent.as_ref() != Some(&parent.id) {
         return wrong("the marker's parent is not the one before it in the lineage");
     }
-    if child.range.start != parent.range.end {
-        return wrong("the marker does not start where its parent ends");
+    // Of a table that was rolled back the claim takes up the epoch that is gone.
+    let is_claim = child.epoch >= parent.epoch && child.range.is_empty();
+    let gap = left_out(parent.range.end, child);
+    if child.range.start < parent.range.end {
+        return wrong("the marker starts before its parent ends");
     }
-    let is_claim = child.epoch == parent.epoch && child.range.is_empty();
+    let may_leave_out = is_claim && child.generation > parent.generation;
+    if !gap.is_empty() && !(may_leave_out && child.gap.as_ref() == Some(&gap)) {
+        return wrong("the marker does not start where its parent ends, and does not say why");
+    }
     let in_order = match child.generation.cmp(&parent.generation) {
         std::cmp::Ordering::Less => false,
         std::cmp::Ordering::Equal => child.epoch > parent.epoch,

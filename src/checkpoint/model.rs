@@ -21,17 +21,20 @@ mod table;
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-use self::process::{ON_ROLLBACK, Process, Swap, read_back, start};
-use self::table::{Mark, Table};
+use self::process::{From, Policy, Process, Swap, read_back, start};
+use self::table::{Mark, Table, offsets};
 use super::decisions::{Decision, Refusal, Start, Whereabouts, decide_start};
 use super::history::History;
 use super::invariants;
+use crate::config::OnRollback;
 
 /// How much of everything there is.
 #[derive(Clone, Debug)]
 struct Protocol {
     /// False: swaps are sent whatever the guard decides.
     guarded: bool,
+    /// What a start may do about a rollback is more than to halt.
+    policies: bool,
     /// Expiry takes away even what a rollback led to.
     ruthless_expiry: bool,
     /// Records in the log.
@@ -64,7 +67,7 @@ struct World {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Action {
-    Start(usize),
+    Start(usize, Policy),
     Stage(usize),
     Try(usize),
     ReadBack(usize),
@@ -98,7 +101,12 @@ impl Model for Protocol {
         for (p, process) in world.processes.iter().enumerate() {
             let may_start = world.starts < self.starts;
             match process {
-                Process::Down if may_start => actions.push(Action::Start(p)),
+                Process::Down if may_start => {
+                    let policies = Policy::ALL
+                        .into_iter()
+                        .filter(|policy| self.may_choose(*policy));
+                    actions.extend(policies.map(|policy| Action::Start(p, policy)));
+                }
                 Process::Down | Process::Ended => {}
                 Process::Claiming { .. } => {
                     actions.extend([Action::Try(p), Action::ReadBack(p)]);
@@ -136,9 +144,9 @@ impl Model for Protocol {
     fn next_state(&self, last: &World, action: Action) -> Option<World> {
         let mut world = last.clone();
         match action {
-            Action::Start(p) => {
+            Action::Start(p, policy) => {
                 world.starts += 1;
-                world.processes[p] = start(&world.table, world.starts)?;
+                world.processes[p] = start(&world.table, world.starts, policy)?;
             }
             Action::Stage(p) => {
                 let Process::Running(committer) = &mut world.processes[p] else {
@@ -176,7 +184,13 @@ impl Model for Protocol {
                 if (swap.uuid, swap.main) != (world.table.uuid, world.table.main) {
                     return None;
                 }
-                world.table.append(Some(swap.mark));
+                let mut mark = swap.mark;
+                let hole = (world.table.end(), mark.from);
+                if swap.leaves_out && hole.0 < hole.1 && !world.table.position_is_known() {
+                    // It can't say what it leaves out.
+                    mark.gap = Some(hole);
+                }
+                world.table.append(Some(mark));
             }
             Action::AppendForeign => {
                 world.foreign += 1;
@@ -210,8 +224,10 @@ impl Model for Protocol {
                     let held = (0..8_i64).filter(|offset| mark.files >> offset & 1 == 1);
                     held.map(|offset| offset..offset + 1)
                 });
+                let left_out = marks.iter().filter_map(|mark| mark.gap);
+                let left_out = left_out.map(|(from, to)| from.into()..to.into());
                 let cut = marks.first().map_or(0, |mark| mark.to.into());
-                invariants::holds_exactly(live, 0..cut).is_ok()
+                invariants::holds_exactly(live.chain(left_out), 0..cut).is_ok()
             }),
             Property::<Self>::always("markers follow each other", |_, world| {
                 let links: Vec<_> = world.table.marks().iter().map(Mark::link).collect();
@@ -223,11 +239,26 @@ impl Model for Protocol {
             Property::<Self>::always(
                 "a start resumes where the table stands, or refuses",
                 |model, world| {
-                    let resumes = match decide_start(&world.table.observed(), ON_ROLLBACK) {
+                    let resumes = match decide_start(&world.table.observed(), OnRollback::Halt) {
                         Start::Fresh | Start::Resume(_) => true,
                         Start::Recover(_) | Start::Refuse(_) => false,
                     };
                     resumes == world.table.stands() || model.ruthless_expiry
+                },
+            ),
+            Property::<Self>::always(
+                "a policy goes on where the rows of the table end",
+                |model, world| {
+                    let table = &world.table;
+                    let observed = table.observed();
+                    let goes_on = |policy, at: u8| match decide_start(&observed, policy) {
+                        Start::Recover(recovery) => recovery.next == offsets(at),
+                        _ => true,
+                    };
+                    let recorded = table.property.map_or(0, |mark| mark.to);
+                    goes_on(OnRollback::Rewind, table.end())
+                        && goes_on(OnRollback::Continue, table.end().max(recorded))
+                        || model.ruthless_expiry
                 },
             ),
             Property::<Self>::sometimes("everything is committed", |model, world| {
@@ -260,6 +291,16 @@ impl Model for Protocol {
                 },
             ));
         }
+        if self.policies {
+            properties.push(Property::<Self>::sometimes(
+                "a rollback is rewound",
+                |_, world| has_gone_on(world, Policy::Rewind),
+            ));
+            properties.push(Property::<Self>::sometimes(
+                "rolled-back records are left out",
+                |_, world| world.table.marks().iter().any(|mark| mark.gap.is_some()),
+            ));
+        }
         if self.expiries > 0 && self.foreign > 0 {
             properties.push(Property::<Self>::sometimes(
                 "a marker whose snapshot has expired is resumed from",
@@ -267,7 +308,7 @@ impl Model for Protocol {
                     let observed = world.table.observed();
                     let recorded = observed.property.as_ref();
                     recorded.is_some_and(|recorded| recorded.snapshot == Whereabouts::Expired)
-                        && matches!(decide_start(&observed, ON_ROLLBACK), Start::Resume(_))
+                        && matches!(decide_start(&observed, OnRollback::Halt), Start::Resume(_))
                 },
             ));
         }
@@ -286,6 +327,10 @@ impl Model for Protocol {
 }
 
 impl Protocol {
+    fn may_choose(&self, policy: Policy) -> bool {
+        self.policies || policy == Policy::Halt
+    }
+
     /// Old snapshots go. What a rollback led to stays as far as the newest marker, unless expiry is
     /// ruthless.
     fn expire(&self, table: &mut Table) {
@@ -325,10 +370,24 @@ fn meets(world: &World, decision: impl Fn(&Decision) -> bool) -> bool {
     decisions.into_iter().any(|met| decision(&met))
 }
 
+/// True if a process is about to go on in a rolled-back table.
+fn has_gone_on(world: &World, with: Policy) -> bool {
+    let observed = world.table.observed();
+    world.processes.iter().any(|process| match process {
+        Process::Claiming {
+            from: From::Rollback { .. },
+            policy,
+            ..
+        } => *policy == with && process.decide(&observed) == Some(Decision::Append),
+        _ => false,
+    })
+}
+
 /// Two generations and whatever can happen to a commit; nobody touches the table's history.
 fn generations() -> Protocol {
     Protocol {
         guarded: true,
+        policies: false,
         ruthless_expiry: false,
         log: 3,
         starts: 3,
@@ -350,6 +409,19 @@ fn operators() -> Protocol {
         expiries: 1,
         starts: 2,
         ..generations()
+    }
+}
+
+/// An operator rolls back and may take it back, and each start has a policy of its own.
+fn policies() -> Protocol {
+    Protocol {
+        policies: true,
+        rollbacks: 2,
+        expiries: 0,
+        starts: 3,
+        flying: 1,
+        foreign: 0,
+        ..operators()
     }
 }
 
@@ -389,6 +461,21 @@ fn no_crash_no_lost_answer_and_no_zombie_breaks_an_invariant() {
 #[test]
 fn no_rollback_and_no_expiry_breaks_an_invariant() {
     holds(operators());
+}
+
+#[test]
+fn no_policy_and_no_rollback_that_is_taken_back_breaks_an_invariant() {
+    holds(policies());
+}
+
+#[test]
+fn no_policy_and_no_expiry_breaks_an_invariant() {
+    let expiry = Protocol {
+        policies: true,
+        flying: 1,
+        ..operators()
+    };
+    holds(expiry);
 }
 
 #[test]

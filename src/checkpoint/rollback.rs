@@ -68,7 +68,13 @@ pub(super) fn recover(
     policy: OnRollback,
 ) -> Start {
     let position = match policy {
-        OnRollback::Halt => return Start::Refuse(Refusal::RolledBack { recorded, newest }),
+        OnRollback::Halt => {
+            return Start::Refuse(Refusal::RolledBack {
+                undone: is_undone(retained, &recorded, newest.as_deref()),
+                recorded,
+                newest,
+            });
+        }
         OnRollback::Rewind | OnRollback::Continue => {
             Position::at_newest(retained, &recorded, newest.as_deref())
         }
@@ -184,6 +190,33 @@ impl Position {
 /// chain, and on a table without a marker everything is.
 fn is_behind(newest: Option<&Marker>, recorded: &Marker) -> bool {
     newest.is_none_or(|newest| newest.generation == recorded.generation)
+}
+
+/// True if `newest` is certainly none of the markers that `recorded` follows: the pipeline has gone on from a
+/// rollback, and then somebody has taken the rollback back.
+pub(super) fn is_undone(retained: &[Marker], recorded: &Marker, newest: Option<&Marker>) -> bool {
+    let Some(newest) = newest else {
+        return false;
+    };
+    let retained: HashMap<_, _> = retained.iter().map(|m| (&m.id, m)).collect();
+    let mut parent = recorded.parent.as_ref();
+    // Ranks grow from parent to child, so a circle of damaged metadata ends too.
+    let mut rank = recorded.rank();
+    loop {
+        match parent {
+            Some(id) if *id == newest.id => return false,
+            Some(id) => match retained.get(id) {
+                Some(marker) if marker.rank() < rank => {
+                    (parent, rank) = (marker.parent.as_ref(), marker.rank());
+                }
+                _ => return false,
+            },
+            None => return true,
+        }
+        if rank < newest.rank() {
+            return true;
+        }
+    }
 }
 
 /// The markers from `from` back to `to`, which is not among them, newest first; none if one between them

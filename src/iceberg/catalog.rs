@@ -196,6 +196,7 @@ async fn prepare_sqlite(rest: &str, create: bool) -> Result<String> {
                 .map_err(|error| failed(error.to_string()))?,
             Err(error) => return Err(failed(error.to_string())),
         }
+        tracing::info!("there was no SQLite catalog {path}: a new, empty one was made");
     }
     let encoded = path.replace('%', "%25").replace('#', "%23");
     Ok(format!("sqlite://{encoded}?mode=rwc"))

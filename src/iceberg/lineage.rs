@@ -44,6 +44,23 @@ pub fn chain(metadata: &TableMetadata, pipeline: &str) -> Result<Vec<Link>> {
     Ok(links)
 }
 
+/// The same of the retained snapshots that the history of `main` does not lead to: of what was rolled back, and of
+/// branches.
+pub fn cut_off(metadata: &TableMetadata, pipeline: &str) -> Result<Vec<Link>> {
+    let history = Snapshots::of(metadata, pipeline);
+    let mut links = Vec::new();
+    for snapshot in detached(metadata) {
+        let snapshot_id = snapshot.snapshot_id();
+        if let Some(marker) = history.marker(snapshot_id)? {
+            links.push(Link {
+                snapshot_id,
+                marker,
+            });
+        }
+    }
+    Ok(links)
+}
+
 /// The snapshot that carries `marker`, if it is retained.
 pub(super) fn snapshot_of(metadata: &TableMetadata, marker: &Marker) -> Option<i64> {
     let history = Snapshots::of(metadata, &marker.pipeline);

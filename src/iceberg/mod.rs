@@ -67,7 +67,7 @@ pub use committer::{Committed, Committer, Observation, Staged};
 pub(crate) use failure::external;
 pub use flink::{FlinkCommit, flink_commits};
 pub use landing::CommitFailure;
-pub use lineage::{Link, chain, observe, of_main};
+pub use lineage::{Link, chain, cut_off, observe, of_main};
 pub(crate) use listing::s3_operator;
 pub use probe::{Answer, Probe, StaleCommit, probe};
 pub use retention::Retention;

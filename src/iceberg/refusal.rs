@@ -30,7 +30,12 @@ pub(super) fn refused(target: &Target, refusal: &Refusal) -> Error {
         Refusal::Replaced { .. } => {
             "nothing was written; restore the old table, or start under another pipeline name"
         }
-        Refusal::RolledBack { .. } => {
+        Refusal::RolledBack { undone: true, .. } => {
+            "nothing was written; set main back to the snapshot of the recorded marker, or go on with the rows \
+             that the table has now: `calve run --set on-rollback=rewind` reads on where they end, `calve run \
+             --set on-rollback=continue` leaves out what only the other branch has"
+        }
+        Refusal::RolledBack { undone: false, .. } => {
             "nothing was written; undo the rollback, or say what it was for: `calve run --set \
              on-rollback=rewind` reads the rolled-back records again, `calve run --set \
              on-rollback=continue` goes on where the recorded marker says and leaves the rolled-back \

@@ -84,10 +84,17 @@ impl Retention {
     }
 }
 
+/// Metadata keeps snapshots in no order at all.
+fn eldest_first<'a>(snapshots: impl Iterator<Item = &'a SnapshotRef>) -> Vec<SnapshotRef> {
+    let mut snapshots: Vec<SnapshotRef> = snapshots.cloned().collect();
+    snapshots.sort_unstable_by_key(|snapshot| snapshot.sequence_number());
+    snapshots
+}
+
 /// The snapshots that are gone.
 fn expired(before: &TableMetadata, after: &TableMetadata) -> Vec<SnapshotRef> {
     let is_gone = |snapshot: &&SnapshotRef| after.snapshot_by_id(snapshot.snapshot_id()).is_none();
-    before.snapshots().filter(is_gone).cloned().collect()
+    eldest_first(before.snapshots().filter(is_gone))
 }
 
 /// The manifests that only expired snapshots name.
@@ -120,7 +127,7 @@ async fn manifests_without_reader(
     let has_elder = |s: &&SnapshotRef| s.parent_snapshot_id().is_some_and(is_retained);
     // The history of `main` first: it names nearly all there is.
     let of_main = lineage::of_main(metadata).last().cloned();
-    let eldest = metadata.snapshots().filter(|s| !has_elder(s)).cloned();
+    let eldest = eldest_first(metadata.snapshots().filter(|s| !has_elder(s)));
     for snapshot in of_main.into_iter().chain(eldest) {
         if without.is_empty() {
             break;
@@ -147,7 +154,8 @@ fn versions(metadata: &TableMetadata) -> impl Iterator<Item = &String> {
 fn garbage(before: &TableMetadata, after: &TableMetadata) -> Vec<String> {
     let list = |snapshot: &SnapshotRef| snapshot.manifest_list().to_owned();
     let kept: HashSet<String> = after.snapshots().map(list).collect();
-    let lists = before.snapshots().map(list);
+    let lists = expired(before, after);
+    let lists = lists.iter().map(list);
     let mut garbage: Vec<String> = lists.filter(|list| !kept.contains(list)).collect();
     let wanted = |value: &String| value.eq_ignore_ascii_case("true");
     if after

@@ -66,16 +66,17 @@ async fn show(metrics: Metrics, line: Option<ProgressBar>) {
         };
         let seconds = now.at.duration_since(before.at).as_secs_f64();
         let rate = ((now.read - before.read) as f64 / seconds) as u64;
-        let lag = metrics.lag_total();
+        // Against what was read: the consumer group's lag is against what was committed.
+        let to_read = metrics.lag_total();
         match &line {
             Some(line) => {
                 line.set_message(format!(
-                    "{}/s · {} read · {} committed · lag {} · epoch {} · last checkpoint {} rows, \
+                    "{}/s · {} read · {} committed · {} to read · epoch {} · last checkpoint {} rows, \
                      {}, {} ms · {} in flight",
                     HumanCount(rate),
                     HumanCount(now.read),
                     HumanCount(metrics.records_committed.get()),
-                    HumanCount(lag),
+                    HumanCount(to_read),
                     metrics.epoch_open.get(),
                     HumanCount(metrics.checkpoint_records.get() as u64),
                     HumanBytes(metrics.checkpoint_bytes.get() as u64),
@@ -89,7 +90,7 @@ async fn show(metrics: Metrics, line: Option<ProgressBar>) {
                 records_per_s = rate,
                 read = now.read,
                 committed = metrics.records_committed.get(),
-                lag,
+                to_read,
                 epoch = metrics.epoch_open.get(),
                 in_flight_bytes = metrics.in_flight_bytes.get(),
                 "progress"

@@ -244,7 +244,17 @@ fn launch(
     let alone = matches!(config.communication, CommunicationConfig::Process(_));
     let workers = {
         let process = Arc::clone(process);
+        let connected = match &config.communication {
+            CommunicationConfig::Cluster {
+                process, addresses, ..
+            } => Some(peers::await_peers(*process, addresses)),
+            _ => None,
+        };
         timely::execute(config.clone(), move |worker| {
+            if let Some(connected) = &connected {
+                // Nobody listens any more after the first one has said it.
+                let _ = connected.send(());
+            }
             work(worker, &dataflow, &process, &preparation, graph.as_ref());
             if !alone {
                 leave_the_cluster_if_failed(&process);

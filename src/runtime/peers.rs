@@ -1,11 +1,74 @@
-//! The end of another process of the run.
+//! Other processes of the run: waiting for them at the start, and the end of one of them.
+//!
+//! Timely waits for its peers without limit and without a word of whom; so a thread beside it says so, and ends
+//! the wait.
 //!
 //! Timely tells of a broken connection by panicking, in each of its threads and then in each worker.
 //! That is no defect: one clear error is made of it (in [`super::launch`]), and nobody needs the traces.
 
 use std::any::Any;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
+
+#[cfg(test)]
+mod tests;
+
+/// How often it is said who is waited for.
+const SAID_EVERY: Duration = Duration::from_secs(10);
+/// How long a process waits for the others: longer than machines take to be found for them.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Waits, in the background, until all processes are connected, which a message on the channel (or its end) says.
+/// If that does not happen, this process ends.
+pub(super) fn await_peers(own: usize, addresses: &[String]) -> Sender<()> {
+    let others = others(own, addresses);
+    watch(others, SAID_EVERY, PATIENCE, |error| {
+        eprintln!("error: {error}");
+        std::process::exit(i32::from(error.kind().exit_code()));
+    })
+}
+
+/// `process 1 (host:port)`, and so on.
+fn others(own: usize, addresses: &[String]) -> String {
+    let others = addresses
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != own);
+    let others: Vec<_> = others
+        .map(|(index, address)| format!("process {index} ({address})"))
+        .collect();
+    others.join(", ")
+}
+
+fn watch(
+    others: String,
+    said_every: Duration,
+    patience: Duration,
+    give_up: impl FnOnce(Error) + Send + 'static,
+) -> Sender<()> {
+    let (connected, is_connected) = mpsc::channel();
+    let began = Instant::now();
+    thread::spawn(move || {
+        while is_connected.recv_timeout(said_every) == Err(RecvTimeoutError::Timeout) {
+            if began.elapsed() >= patience {
+                return give_up(missing(&others, patience));
+            }
+            tracing::info!("waiting for the connections to {others}");
+        }
+    });
+    connected
+}
+
+fn missing(others: &str, patience: Duration) -> Error {
+    let waited = patience.as_secs();
+    Error::external(format!("not all of {others} have connected within {waited} s")).advice(
+        "start every process of the run, each with its own -p and the same -n, -w and host file (-h), and check \
+         that they reach each other; nothing was read or written",
+    )
+}
 
 /// What the panics say: of a thread that reads or writes a connection, and of a worker behind it.
 const LOST_CONNECTION: [&str; 2] = ["timely communication error", "MergeQueue poisoned"];

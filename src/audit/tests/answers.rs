@@ -1,4 +1,4 @@
-use super::super::answer::{Sightings, conclude};
+use super::super::answer::{Sightings, conclude, rolled_back};
 use super::*;
 
 fn record(text: &str) -> Record {
@@ -135,4 +135,41 @@ fn markers_and_rows_together_make_the_answer() {
         assert_eq!(answer.ok, ok, "{case}: {}", answer.says);
         assert!(answer.says.contains(says), "{case}: {}", answer.says);
     }
+}
+
+#[test]
+fn a_record_whose_commit_was_rolled_back_is_told_so() {
+    let mut facts = faultless();
+    // The last commit of the chain is cut off: offsets 20 to 29 are to be read again.
+    let cut_off = facts.chain.split_off(3);
+    let record = record("t/0/25");
+    let next = Standing::NotRead { next: 20 };
+    let seen = Sightings {
+        held_by: Some(Vec::new()),
+        rolled_back: rolled_back(&record, &next, &cut_off),
+        ..Sightings::default()
+    };
+    let answer = conclude(record, next, seen);
+    assert!(answer.ok, "it will be read again");
+    assert_eq!(
+        answer.rolled_back,
+        cut_off.last().map(|link| link.snapshot_id)
+    );
+    assert!(
+        answer.says.contains("goes on at offset 20"),
+        "{}",
+        answer.says
+    );
+    assert!(
+        answer.says.contains("which was rolled back"),
+        "{}",
+        answer.says
+    );
+    // What another commit has, or nobody ever had, was not.
+    let of = |text: &str| rolled_back(&text.parse().unwrap(), &Standing::Expired, &cut_off);
+    assert_eq!(of("t/0/19"), None);
+    assert_eq!(of("t/0/30"), None);
+    let covered = standing(&faultless(), "t/0/25");
+    let twice = rolled_back(&"t/0/25".parse().unwrap(), &covered, &cut_off);
+    assert_eq!(twice, None, "it was committed again since");
 }

@@ -85,6 +85,7 @@ fn faultless() -> Facts {
                 snapshot: Whereabouts::Newest,
             }),
             lineage: chain.last().cloned(),
+            whole: true,
             retained: Vec::new(),
         },
         written: chain.iter().map(as_written).collect(),

@@ -22,6 +22,7 @@ fn observed(property: Option<(Marker, Whereabouts)>, lineage: Option<Marker>) ->
         table_uuid: TABLE.into(),
         property: property.map(|(marker, snapshot)| Recorded { marker, snapshot }),
         lineage,
+        whole: true,
         retained: Vec::new(),
     }
 }
@@ -163,6 +164,28 @@ fn a_claim_follows_its_outcome_table() {
     }
 }
 
+/// Whoever has cut snapshots off may bring them back after their own marker has expired: then nothing tells how far
+/// the rows reach that are in the table, and to read on from any other marker would double some.
+#[test]
+fn a_lineage_whose_markers_have_expired_is_gone_on_from_by_no_policy() {
+    for (whole, words) in [
+        (true, ["rolled back", "recover", "recover"]),
+        (false, ["rolled back", "forgotten", "forgotten"]),
+    ] {
+        let first = Marker {
+            parent: None,
+            ..marker("m", 2, 5)
+        };
+        let observed = Observed {
+            whole,
+            retained: vec![first.clone()],
+            ..observed(Some((first, Detached)), None)
+        };
+        let starts = [Halt, Rewind, Continue].map(|policy| decide_start(&observed, policy));
+        assert_eq!(starts.each_ref().map(start_word), words, "whole: {whole}");
+    }
+}
+
 #[test]
 fn a_claim_of_a_rolled_back_table_lands_only_if_the_table_is_rolled_back_in_the_same_way() {
     let (m, older) = (|| marker("m", 2, 5), || marker("l", 2, 4));
@@ -227,6 +250,7 @@ fn a_start_ends_what_its_policy_can_end() {
             Refusal::RolledBack {
                 recorded: m(),
                 newest: None,
+                undone: false,
             },
             [false, true, true],
         ),

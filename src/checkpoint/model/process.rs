@@ -1,14 +1,16 @@
 //! The model's processes: they start, claim, stage, try, read back and give up, as the production
 //! committer does, by the production decisions.
 
-use super::table::{Mark, Table, marker_id};
+use std::collections::BTreeMap;
+
+use super::table::{Mark, Table, marker_id, offsets, ranges};
 use crate::checkpoint::decisions::{
     Claim, Decision, Mine, Observed, Start, decide_claim, decide_commit, decide_start,
 };
+use crate::checkpoint::marker::{Marker, Ranges};
+use crate::checkpoint::rollback::Recovery;
 use crate::config::OnRollback;
-
-/// What a start does about a rollback: it refuses.
-pub(super) const ON_ROLLBACK: OnRollback = OnRollback::Halt;
+use crate::offsets::NextOffset;
 
 /// A swap under way, and what it requires.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,6 +18,8 @@ pub(super) struct Swap {
     pub(super) uuid: u8,
     pub(super) main: Option<u8>,
     pub(super) mark: Mark,
+    /// Its process goes on from the recorded marker of a rolled-back table, whatever lies before.
+    pub(super) leaves_out: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,11 +29,67 @@ pub(super) enum Process {
     Claiming {
         uuid: u8,
         mark: Mark,
-        carried: Option<Mark>,
+        from: From,
+        policy: Policy,
     },
     Running(Committer),
     /// It has ended: fenced or refused.
     Ended,
+}
+
+/// What a process does about a rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Policy {
+    Halt,
+    Rewind,
+    Continue,
+}
+
+impl Policy {
+    pub(super) const ALL: [Self; 3] = [Self::Halt, Self::Rewind, Self::Continue];
+
+    pub(super) fn on_rollback(self) -> OnRollback {
+        match self {
+            Self::Halt => OnRollback::Halt,
+            Self::Rewind => OnRollback::Rewind,
+            Self::Continue => OnRollback::Continue,
+        }
+    }
+}
+
+/// What a start was decided to go on from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum From {
+    Nothing,
+    Marker(Mark),
+    Rollback {
+        recorded: Mark,
+        newest: Option<Mark>,
+        next: u8,
+        left_out: Option<(u8, u8)>,
+    },
+}
+
+impl From {
+    fn start(self, uuid: u8) -> Start {
+        match self {
+            Self::Nothing => Start::Fresh,
+            Self::Marker(mark) => Start::Resume(Box::new(mark.marker(uuid))),
+            Self::Rollback {
+                recorded,
+                newest,
+                next,
+                left_out,
+            } => Start::Recover(Box::new(Recovery {
+                recorded: recorded.marker(uuid),
+                newest: newest.map(|mark| mark.marker(uuid)),
+                next: offsets(next),
+                topic_ids: BTreeMap::new(),
+                left_out: left_out.map_or_else(Ranges::default, |(from, to)| ranges(from, to)),
+                state_snapshot: None,
+            })),
+        }
+    }
 }
 
 /// What a committer remembers.
@@ -56,16 +116,15 @@ impl Process {
             Self::Claiming {
                 uuid,
                 mark,
-                carried,
+                from,
+                policy,
             } => Some(decide_claim(
                 observed,
                 &Claim {
                     id: marker_id(mark.id),
                     table_uuid: uuid.to_string(),
-                    from: carried.map_or(Start::Fresh, |mark| {
-                        Start::Resume(Box::new(mark.marker(*uuid)))
-                    }),
-                    on_rollback: ON_ROLLBACK,
+                    from: from.start(*uuid),
+                    on_rollback: policy.on_rollback(),
                 },
             )),
             Self::Running(committer) => {
@@ -76,15 +135,21 @@ impl Process {
     }
 
     pub(super) fn swap(&self, table: &Table) -> Option<Swap> {
-        let mark = match self {
-            Self::Claiming { mark, .. } => *mark,
-            Self::Running(committer) => committer.trying?,
+        let (mark, leaves_out) = match self {
+            Self::Claiming {
+                mark, from, policy, ..
+            } => (
+                *mark,
+                *policy == Policy::Continue && matches!(from, From::Rollback { .. }),
+            ),
+            Self::Running(committer) => (committer.trying?, false),
             Self::Down | Self::Ended => return None,
         };
         Some(Swap {
             uuid: table.uuid,
             main: table.main,
             mark,
+            leaves_out,
         })
     }
 }
@@ -121,6 +186,7 @@ impl Committer {
             to: self.read,
             base_sequence: self.sequence,
             files: self.riding,
+            gap: None,
         });
         self.made += 1;
     }
@@ -135,28 +201,56 @@ impl Committer {
 }
 
 /// A start observes the table and decides.
-pub(super) fn start(table: &Table, starts: u8) -> Option<Process> {
-    let carried = match decide_start(&table.observed(), ON_ROLLBACK) {
-        Start::Recover(_) | Start::Refuse(_) => return Some(Process::Ended),
-        Start::Fresh => None,
-        Start::Resume(_) => table.property,
+pub(super) fn start(table: &Table, starts: u8, policy: Policy) -> Option<Process> {
+    let (from, next) = match decide_start(&table.observed(), policy.on_rollback()) {
+        Start::Refuse(_) => return Some(Process::Ended),
+        Start::Fresh => (From::Nothing, 0),
+        Start::Resume(_) => (From::Marker(table.property?), table.property?.to),
+        Start::Recover(recovery) => {
+            let of_table = |marker: &Marker| {
+                let marks = table.snapshots.iter().filter_map(|snapshot| snapshot.mark);
+                marks
+                    .into_iter()
+                    .find(|mark| marker_id(mark.id) == marker.id)
+            };
+            let number = |offset: NextOffset| u8::try_from(offset.0).expect("a small log");
+            let next = number(recovery.next.get("t", 0)?);
+            let gap = recovery.left_out.get("t", 0);
+            let from = From::Rollback {
+                recorded: of_table(&recovery.recorded)?,
+                newest: recovery.newest.as_ref().and_then(of_table),
+                next,
+                left_out: gap.map(|(from, to)| (number(from), number(to))),
+            };
+            (from, next)
+        }
     };
-    let at = carried.map_or(0, |mark| mark.to);
+    let (parent, recorded, gap) = match from {
+        From::Nothing => (None, None, None),
+        From::Marker(mark) => (Some(mark), Some(mark), None),
+        From::Rollback {
+            recorded,
+            newest,
+            left_out,
+            ..
+        } => (newest, Some(recorded), left_out),
+    };
     let mark = Mark {
         id: (starts, 0),
-        parent: carried.map(|mark| mark.id),
-        generation: carried.map_or(1, |mark| mark.generation + 1),
-        epoch: carried.map_or(0, |mark| mark.epoch),
-        from: at,
-        to: at,
+        parent: parent.map(|mark| mark.id),
+        generation: recorded.map_or(1, |mark| mark.generation + 1),
+        epoch: recorded.map_or(0, |mark| mark.epoch),
+        from: next,
+        to: next,
         base_sequence: table.snapshots.len() as u8,
         files: 0,
+        gap,
     };
-    let uuid = table.uuid;
     Some(Process::Claiming {
-        uuid,
+        uuid: table.uuid,
         mark,
-        carried,
+        from,
+        policy,
     })
 }
 

@@ -3,8 +3,9 @@
 use crate::checkpoint::decisions::Observed;
 use crate::checkpoint::history::{self, History};
 use crate::checkpoint::invariants::Link;
-use crate::checkpoint::marker::{Marker, MarkerId};
+use crate::checkpoint::marker::{Marker, MarkerId, Ranges};
 use crate::error::Result;
+use crate::offsets::{NextOffset, Offsets};
 use crate::time::{Epoch, Generation};
 
 /// Who made a marker, and which one of its own it is.
@@ -21,6 +22,8 @@ pub(super) struct Mark {
     pub(super) to: u8,
     pub(super) base_sequence: u8,
     pub(super) files: u8,
+    /// What a claim has left out by its policy, as it says itself.
+    pub(super) gap: Option<(u8, u8)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +51,11 @@ impl Mark {
             generation: Generation(self.generation.into()),
             epoch: Epoch(self.epoch.into()),
             parent: self.parent.map(marker_id),
+            moved: ranges(self.from, self.to),
+            next: offsets(self.to),
+            gaps: self
+                .gap
+                .map_or_else(Ranges::default, |(from, to)| ranges(from, to)),
             rows: self.files.count_ones().into(),
             files: self.files.count_ones(),
             base_sequence: self.base_sequence.into(),
@@ -62,8 +70,23 @@ impl Mark {
             generation: Generation(self.generation.into()),
             epoch: Epoch(self.epoch.into()),
             range: self.from.into()..self.to.into(),
+            gap: self.gap.map(|(from, to)| from.into()..to.into()),
         }
     }
+}
+
+/// The one partition there is.
+pub(super) fn offsets(next: u8) -> Offsets {
+    let mut offsets = Offsets::new();
+    offsets.set("t", 0, NextOffset(next.into()));
+    offsets
+}
+
+pub(super) fn ranges(from: u8, to: u8) -> Ranges {
+    let mut ranges = Ranges::default();
+    let (from, to) = (NextOffset(from.into()), NextOffset(to.into()));
+    ranges.insert("t", 0, (from, to));
+    ranges
 }
 
 pub(super) fn marker_id((maker, number): Id) -> MarkerId {
@@ -115,6 +138,32 @@ impl Table {
         self.lineage()
             .filter_map(|(_, snapshot)| snapshot.mark)
             .collect()
+    }
+
+    /// Where the rows of the table end.
+    pub(super) fn end(&self) -> u8 {
+        self.marks().first().map_or(0, |mark| mark.to)
+    }
+
+    /// True if the table tells where its newest marker stands: by the markers that were cut off, or by all of
+    /// its own.
+    pub(super) fn position_is_known(&self) -> bool {
+        let newest = self.marks().first().map(|mark| mark.id);
+        let is_known = |from: Option<Id>, to: Option<Id>| {
+            let mut next = from;
+            while next != to {
+                let is_next = |snapshot: &&Snapshot| {
+                    snapshot.retained && snapshot.mark.map(|mark| mark.id) == next
+                };
+                let Some(snapshot) = self.snapshots.iter().find(is_next) else {
+                    return false;
+                };
+                next = snapshot.mark.and_then(|mark| mark.parent);
+            }
+            true
+        };
+        is_known(self.property.map(|mark| mark.id), newest)
+            || newest.is_some() && is_known(newest, None)
     }
 
     pub(super) fn append(&mut self, mark: Option<Mark>) {

@@ -313,3 +313,40 @@ fn a_circle_of_parents_is_no_history() {
         Refusal::Forgotten { .. }
     ));
 }
+
+#[test]
+fn a_rollback_that_was_taken_back_is_told_from_a_rollback() {
+    let ranked = |id: &str, parent: Option<&str>, generation, epoch| Marker {
+        generation: Generation(generation),
+        epoch: Epoch(epoch),
+        ..marker(id, parent, &[])
+    };
+    // n ◀── r was cut off; n ◀── claim went on from that.
+    let n = ranked("n", None, 1, 1);
+    let r = ranked("r", Some("n"), 1, 2);
+    let claim = ranked("claim", Some("n"), 2, 2);
+    let all = [n.clone(), r.clone(), claim.clone()];
+    assert!(!is_undone(&all, &r, Some(&n)), "a rollback");
+    assert!(!is_undone(&all, &claim, Some(&n)), "another one");
+    assert!(!is_undone(&all, &r, None), "to before the first marker");
+    assert!(
+        is_undone(&all, &claim, Some(&r)),
+        "the first one was taken back"
+    );
+    let halted = recover(
+        &all,
+        Box::new(claim.clone()),
+        Some(Box::new(r.clone())),
+        Halt,
+    );
+    let Start::Refuse(refusal) = halted else {
+        panic!("{halted:?}");
+    };
+    assert!(refusal.to_string().contains("taken back"), "{refusal}");
+    // Of what is not retained nothing is said.
+    assert!(!is_undone(
+        &[r.clone()],
+        &ranked("x", Some("y"), 3, 3),
+        Some(&r)
+    ));
+}

@@ -5,25 +5,20 @@ use std::time::Duration;
 
 use super::catalog::SimulatedCatalog;
 use super::world::{Sim, ident};
-use crate::config::OnRollback;
+use crate::checkpoint::positions::Carried;
 use crate::error::Result;
-use crate::iceberg::testing::{PIPELINE, at_offsets};
+use crate::iceberg::testing::PIPELINE;
 use crate::iceberg::{CommitFailure, Committer, StagedFile};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn ingest(sim: Sim, process: usize) -> Result<()> {
     let catalog = SimulatedCatalog::of(&sim, process);
-    let observed = Committer::observe(
-        Arc::clone(&catalog) as _,
-        ident(),
-        PIPELINE,
-        OnRollback::Halt,
-    )
-    .await?;
-    let first = sim.lock().first_offsets();
-    let (mut committer, marker) =
-        Committer::claim(observed.with_patience(PATIENCE), None, at_offsets(first)).await?;
+    let (policy, retention) = sim.lock().settings(process);
+    let observed = Committer::observe(Arc::clone(&catalog) as _, ident(), PIPELINE, policy).await?;
+    let observed = observed.with_patience(PATIENCE).with_retention(retention);
+    let begin = |carried: Option<&Carried>| Ok(sim.lock().beginning(carried).into());
+    let (mut committer, marker) = Committer::claim(observed, None, begin).await?;
     let mut epoch = marker.epoch;
     let mut read = marker.next;
     let mut failed: Vec<StagedFile> = Vec::new();

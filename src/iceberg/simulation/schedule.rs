@@ -127,7 +127,7 @@ impl Schedule {
                 let crashes = (0..running).map(|index| (3, Action::Crash(index)));
                 let idle = if waiting == 0 { 60 } else { 6 };
                 let start = [200, 8, 1].get(running).copied().unwrap_or(0);
-                let undo = if world.is_rolled_back() { 15 } else { 0 };
+                let undo = if world.has_cut_off() { 6 } else { 0 };
                 let choices: Vec<(u64, Action)> = answers
                     .chain(deliveries)
                     .chain(crashes)
@@ -202,7 +202,10 @@ impl Schedule {
                 self.check_rows().await?;
                 self.sim.lock().roll_back();
             }
-            Action::UndoRollBack => self.sim.lock().undo_roll_back(),
+            Action::UndoRollBack => {
+                self.check_rows().await?;
+                self.sim.lock().undo_roll_back();
+            }
             Action::Expire => self.sim.lock().expire(),
             Action::Recreate => {
                 self.check_rows().await?;

@@ -6,7 +6,7 @@
 mod log;
 mod table;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -19,6 +19,7 @@ use iceberg::{Error, ErrorKind, Result, Runtime, TableIdent, TableRequirement, T
 use super::chance::Chance;
 use super::store::{self, Fate};
 use crate::checkpoint::marker::MarkerId;
+use crate::config::OnRollback;
 pub(super) use log::check_rows;
 use table::{Past, new_table};
 
@@ -119,8 +120,12 @@ pub(super) struct World {
     history: Vec<Past>,
     /// Every marker that ever was in a table.
     landed: HashSet<MarkerId>,
-    /// The head that an operator's rollback cut off, and where the rollback led to.
-    rolled_back: Option<(i64, i64)>,
+    /// The head that an operator's last rollback cut off.
+    cut_off: Option<i64>,
+    /// What each process does about a rollback.
+    policies: HashMap<usize, OnRollback>,
+    /// The table wants its manifests to be merged.
+    merges: bool,
     /// An operator has changed more than a pipeline can bear.
     pub(super) tampered: bool,
     /// Somebody has been shown an older table than there was.
@@ -143,6 +148,8 @@ impl World {
             let begin = chance.below(3) as i64;
             begin..begin + 2 + chance.below(6) as i64
         });
+        // It takes longer than all the rest of a schedule.
+        let merges = seed % 16 == 1;
         Self {
             chance,
             faults: Faults::default(),
@@ -150,10 +157,12 @@ impl World {
             requests: Vec::new(),
             network: Vec::new(),
             unanswered: Vec::new(),
-            versions: vec![new_table()],
+            versions: vec![new_table(merges)],
             history: Vec::new(),
             landed: HashSet::new(),
-            rolled_back: None,
+            cut_off: None,
+            policies: HashMap::new(),
+            merges,
             tampered: false,
             lagged: false,
             log,
@@ -358,6 +367,7 @@ impl World {
 
     /// The catalog's compare-and-swap.
     fn arrive(&mut self, swap: &Swap) -> Result<Loaded> {
+        let stood = self.stands();
         let swapped = swap
             .requirements
             .iter()
@@ -365,7 +375,7 @@ impl World {
             .and_then(|()| self.change(swap.updates.clone()));
         match swapped {
             Ok(()) => {
-                self.landed(swap.process);
+                self.landed(swap, stood);
                 Ok(self.load(0))
             }
             Err(error) => {

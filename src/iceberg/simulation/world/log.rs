@@ -1,26 +1,50 @@
 //! The log, what processes read of it, and what must have become of it.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat, Struct};
 use iceberg::table::Table;
 
 use super::{PARTITIONS, TOPIC, World};
-use crate::checkpoint::invariants;
+use crate::checkpoint::invariants::{self, Link};
+use crate::checkpoint::marker::MarkerId;
+use crate::checkpoint::positions::Carried;
+use crate::config::OnRollback;
 use crate::iceberg::simulation::store::Store;
-use crate::iceberg::{Committed, Staged, StagedFile, testing};
+use crate::iceberg::{Committed, Retention, Staged, StagedFile, testing};
 use crate::offsets::{NextOffset, Offsets};
 use crate::time::Epoch;
 
 impl World {
-    /// Where a first start begins; a second partition may be found only later.
-    pub(in super::super) fn first_offsets(&mut self) -> Offsets {
-        let mut first = Offsets::new();
-        first.set(TOPIC, 0, NextOffset(self.log[0].start));
+    /// What the next process is told: what it does about a rollback, and how long snapshots are kept.
+    pub(in super::super) fn settings(&mut self, process: usize) -> (OnRollback, Option<Retention>) {
+        let policies = [OnRollback::Halt, OnRollback::Rewind, OnRollback::Continue];
+        let policy = self.chance.one_of(&policies);
+        let retention = self.chance.percent(30).then(|| Retention {
+            max_age: Duration::ZERO,
+            min_to_keep: 1 + self.chance.below(3) as usize,
+        });
+        self.note(|| format!("p{process} has on-rollback={policy:?} and keeps {retention:?}"));
+        self.policies.insert(process, policy);
+        (policy, retention)
+    }
+
+    /// Where a start begins to read; a second partition may be found only later.
+    pub(in super::super) fn beginning(&mut self, carried: Option<&Carried>) -> Offsets {
+        let mut next = Offsets::new();
+        next.set(TOPIC, 0, NextOffset(self.log[0].start));
         if self.chance.percent(50) {
-            first.set(TOPIC, 1, NextOffset(self.log[1].start));
+            next.set(TOPIC, 1, NextOffset(self.log[1].start));
         }
-        first
+        if let Some(carried) = carried {
+            for (topic, partition, offset) in carried.next.iter() {
+                // What lies before the log's beginning never was.
+                let begin = NextOffset(self.log[partition as usize].start);
+                next.set(topic, partition, offset.max(begin));
+            }
+        }
+        next
     }
 
     /// The next epoch of a process that has read up to `read`: some records, or none.
@@ -121,15 +145,38 @@ impl World {
     }
 
     /// The table as a reader finds it, and the offsets that it must hold.
-    pub(in super::super) fn for_reader(&self) -> (Table, [Range<i64>; PARTITIONS]) {
+    pub(in super::super) fn for_reader(&self) -> (Table, [Expected; PARTITIONS]) {
         let table = self.load(0).table(Store::unfailing(&self.memory)).unwrap();
-        let expected = std::array::from_fn(|partition| {
-            let start = self.log[partition].start;
-            let newest = self.newest().map(|links| &links[partition].range);
-            start..newest.map_or(start, |range| range.end)
+        let expected = std::array::from_fn(|partition| Expected {
+            below_the_cut: self.log[partition].start..self.end(partition),
+            left_out: self.left_out(partition),
         });
         (table, expected)
     }
+
+    /// Where the newest marker in the lineage ends.
+    pub(super) fn end(&self, partition: usize) -> i64 {
+        let newest = self.newest().map(|links| links[partition].range.end);
+        newest.unwrap_or(self.log[partition].start)
+    }
+
+    /// What the policies of the lineage have left out.
+    fn left_out(&self, partition: usize) -> Vec<Range<i64>> {
+        let links = self.lineage().filter_map(|past| past.marker.as_ref());
+        let links: Vec<&Link<MarkerId>> = links.map(|links| &links[partition]).collect();
+        let ends = links.iter().skip(1).map(|parent| parent.range.end);
+        let ends = ends.chain([self.log[partition].start]);
+        std::iter::zip(&links, ends)
+            .map(|(child, end)| invariants::left_out(end, child))
+            .collect()
+    }
+}
+
+/// What the table holds of a partition, if all is right.
+pub(in super::super) struct Expected {
+    below_the_cut: Range<i64>,
+    /// What of it is not there by a policy's will.
+    left_out: Vec<Range<i64>>,
 }
 
 /// Checks that the files that the table's manifests name hold every offset below the cut once.
@@ -138,7 +185,7 @@ impl World {
 /// paths; if `parsed`, they are parsed as well, and must say the same.
 pub(in super::super) async fn check_rows(
     table: &Table,
-    expected: [Range<i64>; PARTITIONS],
+    expected: [Expected; PARTITIONS],
     parsed: bool,
 ) -> Result<(), String> {
     let found = named(table).await;
@@ -160,8 +207,10 @@ pub(in super::super) async fn check_rows(
         let (partition, offsets) = place(path);
         held[partition].push(offsets);
     }
-    std::iter::zip(held, expected)
-        .try_for_each(|(held, expected)| invariants::holds_exactly(held, expected))
+    std::iter::zip(held, expected).try_for_each(|(held, expected)| {
+        let all = held.into_iter().chain(expected.left_out);
+        invariants::holds_exactly(all, expected.below_the_cut)
+    })
 }
 
 const DATA: &str = "memory:/table/data/";

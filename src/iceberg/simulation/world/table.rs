@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use iceberg::spec::{
-    FormatVersion, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary,
+    FormatVersion, Operation, Snapshot, SnapshotRef, SnapshotReference, SnapshotRetention, Summary,
     TableMetadata, TableMetadataBuilder, TableMetadataRef,
 };
 use iceberg::{Result, TableCreation, TableUpdate};
 
-use super::{PARTITIONS, TOPIC, World};
-use crate::checkpoint::decisions::{Start, decide_start};
+use super::{PARTITIONS, Swap, TOPIC, World};
+use crate::checkpoint::decisions::{Observed, Refusal, Start, decide_start};
 use crate::checkpoint::invariants::{self, Link};
 use crate::checkpoint::marker::{Marker, MarkerId};
 use crate::config::OnRollback;
 use crate::iceberg::simulation::store::NOTHING;
 use crate::iceberg::testing::{PIPELINE, schema};
 use crate::iceberg::{lineage, names};
-use crate::offsets::NextOffset;
+use crate::offsets::{NextOffset, Offsets};
 use crate::time::Generation;
 
 /// A snapshot that was once the table's, whether or not the table still knows of it.
@@ -29,10 +29,15 @@ pub(super) struct Past {
 }
 
 /// An empty table.
-pub(super) fn new_table() -> TableMetadataRef {
+pub(super) fn new_table(merges: bool) -> TableMetadataRef {
+    let least = if merges { "2" } else { "1000" };
     let creation = TableCreation::builder()
         .name("events".to_owned())
         .location("memory:/table".to_owned())
+        .properties(HashMap::from([(
+            "commit.manifest.min-count-to-merge".to_owned(),
+            least.to_owned(),
+        )]))
         .schema(schema())
         .format_version(FormatVersion::V2)
         .build();
@@ -43,6 +48,14 @@ pub(super) fn new_table() -> TableMetadataRef {
     Arc::new(built.unwrap().metadata)
 }
 
+impl Past {
+    fn is(&self, marker: &MarkerId) -> bool {
+        self.marker
+            .as_ref()
+            .is_some_and(|links| links[0].id == *marker)
+    }
+}
+
 impl World {
     pub(super) fn table(&self) -> &TableMetadata {
         self.versions.last().unwrap()
@@ -51,7 +64,7 @@ impl World {
     pub(super) fn change(&mut self, updates: Vec<TableUpdate>) -> Result<()> {
         let mut builder = self.table().clone().into_builder(None);
         for update in updates {
-            builder = update.apply(builder)?;
+            builder = aged(update).apply(builder)?;
         }
         self.versions.push(Arc::new(builder.build()?.metadata));
         Ok(())
@@ -75,7 +88,8 @@ impl World {
     }
 
     /// A swap of a process has been carried out: the new marker must follow the one before it.
-    pub(super) fn landed(&mut self, process: usize) {
+    pub(super) fn landed(&mut self, swap: &Swap, stood: bool) {
+        let process = swap.process;
         let (property, summary) = match self.marker_places() {
             (Some(property), Some(summary)) if property.id == summary.id => (property, summary),
             other => {
@@ -86,12 +100,28 @@ impl World {
             let offsets = &property.next;
             format!("p{process} commits {property}: {offsets}")
         });
-        let links = self.links(&property, &summary);
+        let mut links = self.links(&property, &summary);
         let snapshot = self.table().current_snapshot().unwrap();
         let (id, parent) = (snapshot.snapshot_id(), snapshot.parent_snapshot_id());
         let before = self
             .lineage_from(parent)
             .find_map(|past| past.marker.as_ref());
+        let ends: Vec<i64> = match before {
+            Some(parents) => parents.iter().map(|parent| parent.range.end).collect(),
+            None => self.log.iter().map(|log| log.start).collect(),
+        };
+        let policy = self.policies[&process];
+        let left_out = std::iter::zip(ends, &links);
+        let left_out: Vec<_> = left_out
+            .map(|(end, link)| invariants::left_out(end, link))
+            .collect();
+        let leaves_out = left_out.iter().any(|gap| !gap.is_empty());
+        if !stood && policy == OnRollback::Continue && !self.position_was_known(parent) {
+            // It can't say what it leaves out.
+            for (link, gap) in std::iter::zip(&mut links, left_out) {
+                link.gap = Some(gap);
+            }
+        }
         let checked = match before {
             None => links
                 .iter()
@@ -101,6 +131,22 @@ impl World {
         };
         if let Err(what) = checked {
             self.violated(what);
+        }
+        if leaves_out && (stood || policy != OnRollback::Continue) {
+            self.violated(format!("p{process} leaves records out under {policy:?}"));
+        }
+        match policy {
+            _ if stood => {}
+            OnRollback::Halt => self.violated(format!("p{process} did not halt")),
+            OnRollback::Rewind => self.saw("a rollback was followed by a rewind"),
+            OnRollback::Continue if leaves_out => self.saw("rolled-back rows were left out"),
+            OnRollback::Continue => {
+                self.saw("a rollback was gone on from without leaving anything out")
+            }
+        }
+        let expires = |update: &TableUpdate| matches!(update, TableUpdate::RemoveSnapshots { .. });
+        if swap.updates.iter().any(expires) {
+            self.saw("a commit has expired snapshots");
         }
         self.history.push(Past {
             id,
@@ -127,6 +173,11 @@ impl World {
                 generation: summary.generation,
                 epoch: summary.epoch,
                 range: moved.map_or(end..end, |(_, _, from, to)| from.0..to.0),
+                // What lies before the log's beginning never was.
+                gap: summary
+                    .gaps
+                    .get(TOPIC, number)
+                    .map(|(from, to)| from.0.max(begin.0)..to.0),
             }
         };
         (0..PARTITIONS).map(link).collect()
@@ -149,16 +200,50 @@ impl World {
         self.marker_places().0.map(|marker| marker.id)
     }
 
+    /// True if the table, as it was before its last change, still told where its newest marker stood: by the
+    /// markers that were cut off, or by all of its own.
+    fn position_was_known(&self, main: Option<i64>) -> bool {
+        let before = &self.versions[self.versions.len() - 2];
+        let key = names::marker_key(PIPELINE);
+        let recorded = before.properties().get(&key);
+        let recorded = recorded.and_then(|json| Marker::parse(json, "the simulated table").ok());
+        let newest = self
+            .lineage_from(main)
+            .find_map(|past| past.marker.as_ref());
+        let newest = newest.map(|links| links[0].id.clone());
+        let is_known = |from: Option<MarkerId>, to: Option<&MarkerId>| {
+            let mut next = from;
+            while next.as_ref() != to {
+                let past = next.and_then(|id| self.history.iter().find(|past| past.is(&id)));
+                let Some(past) = past.filter(|past| before.snapshot_by_id(past.id).is_some())
+                else {
+                    return false;
+                };
+                next = past
+                    .marker
+                    .as_ref()
+                    .and_then(|links| links[0].parent.clone());
+            }
+            true
+        };
+        is_known(recorded.map(|marker| marker.id), newest.as_ref())
+            || newest.is_some() && is_known(newest.clone(), None)
+    }
+
     /// True if the snapshot of the property's marker really is in the lineage.
-    fn stands(&self) -> bool {
+    pub(super) fn stands(&self) -> bool {
         let recorded = self.recorded();
         let newest = self.newest().map(|links| links[0].id.clone());
         recorded == newest
     }
 
-    /// A start must resume if the recorded marker's rows are in the table, and must refuse if not.
+    /// A start must resume if the recorded marker's rows are in the table, and must refuse if not, or go on
+    /// where its policy says.
     fn check_reading(&mut self) {
         let observed = lineage::observe(self.table(), PIPELINE);
+        if let Ok(observed) = &observed {
+            self.check_recovery(observed);
+        }
         let resumes = match observed.map(|observed| decide_start(&observed, OnRollback::Halt)) {
             Ok(Start::Fresh) => self.recorded().is_none(),
             Ok(Start::Resume(marker)) => Some(marker.id) == self.recorded(),
@@ -170,6 +255,38 @@ impl World {
                 if resumes { "resume" } else { "refuse" },
                 if resumes { "not" } else { "" }
             ));
+        }
+    }
+
+    /// By a rewind the table goes on where its rows end; by the other policy there, or where the recorded marker
+    /// ended, whichever is further.
+    fn check_recovery(&mut self, observed: &Observed) {
+        for policy in [OnRollback::Rewind, OnRollback::Continue] {
+            let recovery = match decide_start(observed, policy) {
+                Start::Recover(recovery) => recovery,
+                Start::Refuse(Refusal::Forgotten { .. }) => {
+                    self.saw("where rolled-back records begin was forgotten");
+                    continue;
+                }
+                _ => continue,
+            };
+            for partition in 0..PARTITIONS {
+                let begin = self.log[partition].start;
+                let of = |offsets: &Offsets| {
+                    let next = offsets.get(TOPIC, partition as i32);
+                    next.map_or(begin, |next| next.0.max(begin))
+                };
+                let expected = match policy {
+                    OnRollback::Continue => self.end(partition).max(of(&recovery.recorded.next)),
+                    _ => self.end(partition),
+                };
+                let found = of(&recovery.next);
+                if found != expected {
+                    self.violated(format!(
+                        "{policy:?} would go on from {found} in partition {partition}, not {expected}"
+                    ));
+                }
+            }
         }
     }
 
@@ -188,7 +305,7 @@ impl World {
             .with_snapshot_id(id)
             .with_parent_snapshot_id(parent)
             .with_sequence_number(self.table().last_sequence_number() + 1)
-            .with_timestamp_ms(self.table().last_updated_ms())
+            .with_timestamp_ms(chrono::Utc::now().timestamp_millis())
             .with_manifest_list(files)
             .with_schema_id(self.table().current_schema_id())
             .with_summary(Summary {
@@ -213,10 +330,10 @@ impl World {
             .map(|past| past.id)
             .take_while(|id| self.table().snapshot_by_id(*id).is_some())
             .collect();
-        let [head, older @ ..] = &retained[..] else {
+        let [head, ref older @ ..] = retained[..] else {
             return;
         };
-        if older.is_empty() || self.rolled_back.is_some() {
+        if older.is_empty() || !self.stands() {
             return;
         }
         let target = self.chance.one_of(older);
@@ -224,30 +341,40 @@ impl World {
         self.note(|| format!("an operator rolls the table back by {back} snapshots"));
         self.by_hand(vec![main_is(target)]);
         if !self.stands() {
-            self.rolled_back = Some((*head, target));
+            self.cut_off = Some(head);
             self.tampered = true;
             self.saw("the table was rolled back");
         }
         self.check_reading();
     }
 
-    /// The operator takes the rollback back, if nothing has happened since.
+    /// The operator takes the rollback back, whatever has happened since.
     pub(in super::super) fn undo_roll_back(&mut self) {
-        let Some((head, target)) = self.rolled_back else {
+        let (current, head) = (self.table().current_snapshot_id(), self.cut_off);
+        let Some(head) = head.filter(|head| self.table().snapshot_by_id(*head).is_some()) else {
             return;
         };
-        let current = self.table().current_snapshot_id();
-        if current == Some(target) && self.table().snapshot_by_id(head).is_some() {
-            self.note(|| "the operator takes the rollback back".to_owned());
-            self.by_hand(vec![main_is(head)]);
-            self.rolled_back = None;
-            self.saw("a rollback was taken back");
-            self.check_reading();
-        }
+        self.note(|| "the operator takes the rollback back".to_owned());
+        let was_there = self
+            .lineage_from(Some(head))
+            .any(|past| Some(past.id) == current);
+        self.by_hand(vec![main_is(head)]);
+        self.saw(match was_there {
+            true => "a rollback was taken back",
+            false => "a rollback was taken back after the pipeline had gone on",
+        });
+        self.cut_off = current.filter(|_| !was_there);
+        self.tampered = true;
+        self.check_reading();
     }
 
     pub(in super::super) fn is_rolled_back(&self) -> bool {
-        self.rolled_back.is_some()
+        !self.stands()
+    }
+
+    /// True if an operator may take a rollback back.
+    pub(in super::super) fn has_cut_off(&self) -> bool {
+        self.cut_off.is_some()
     }
 
     /// `expire_snapshots`: old ones, whether or not they are in the lineage.
@@ -256,30 +383,32 @@ impl World {
     /// none: otherwise nothing in the table tells the rollback from an expiry.
     pub(in super::super) fn expire(&mut self) {
         let count = 1 + self.chance.below(3) as usize;
-        let with_detached = self.chance.percent(50);
+        // None of what was cut off, all of it, or the older part.
+        let cut_off_before =
+            self.chance
+                .one_of(&[0, i64::MAX, self.table().last_sequence_number()]);
         let retained: Vec<&Past> = self
             .lineage()
             .take_while(|past| self.table().snapshot_by_id(past.id).is_some())
             .collect();
         let marked = retained.iter().position(|past| past.marker.is_some());
-        let keep = match (self.rolled_back, marked) {
-            (None, _) => count,
-            (Some(_), None) => match retained.last() {
+        let keep = match (self.stands(), marked) {
+            (true, _) => count,
+            (false, None) => match retained.last() {
                 Some(oldest) if oldest.parent.is_none() => retained.len(),
                 _ => return,
             },
-            (Some(_), Some(marked)) => count.max(marked + 1),
+            (false, Some(marked)) => count.max(marked + 1),
         };
-        let snapshots = self
-            .table()
-            .snapshots()
-            .map(|snapshot| snapshot.snapshot_id());
-        let snapshot_ids: Vec<i64> = snapshots
-            .filter(|id| match retained.iter().position(|past| past.id == *id) {
+        let expires = |snapshot: &&SnapshotRef| {
+            let is_it = |past: &&Past| past.id == snapshot.snapshot_id();
+            match retained.iter().position(is_it) {
                 Some(age) => age >= keep,
-                None => with_detached,
-            })
-            .collect();
+                None => snapshot.sequence_number() < cut_off_before,
+            }
+        };
+        let snapshots = self.table().snapshots().filter(expires);
+        let snapshot_ids: Vec<i64> = snapshots.map(|s| s.snapshot_id()).collect();
         if snapshot_ids.is_empty() {
             return;
         }
@@ -295,9 +424,9 @@ impl World {
     /// The table is dropped, and created again under the same name.
     pub(in super::super) fn recreate(&mut self) {
         self.note(|| "the table is dropped and created again".to_owned());
-        self.versions.push(new_table());
+        self.versions.push(new_table(self.merges));
         self.history.clear();
-        self.rolled_back = None;
+        self.cut_off = None;
         self.tampered = true;
         self.saw("the table was recreated");
     }
@@ -306,6 +435,25 @@ impl World {
         if let Err(error) = self.change(updates) {
             self.violated(format!("the simulation itself is wrong: {error}"));
         }
+    }
+}
+
+/// A snapshot gets older than it is, by less than the library would mind: how old it is when a commit expires
+/// snapshots must not depend on how fast the simulation runs.
+fn aged(update: TableUpdate) -> TableUpdate {
+    let TableUpdate::AddSnapshot { snapshot } = update else {
+        return update;
+    };
+    let aged = Snapshot::builder()
+        .with_snapshot_id(snapshot.snapshot_id())
+        .with_parent_snapshot_id(snapshot.parent_snapshot_id())
+        .with_sequence_number(snapshot.sequence_number())
+        .with_timestamp_ms(snapshot.timestamp_ms() - 30_000)
+        .with_manifest_list(snapshot.manifest_list())
+        .with_schema_id(snapshot.schema_id().unwrap())
+        .with_summary(snapshot.summary().clone());
+    TableUpdate::AddSnapshot {
+        snapshot: aged.build(),
     }
 }
 
