@@ -106,15 +106,15 @@ impl<'scope> Job<'scope> {
             states: RefCell::default(),
             state_reports: Reports::default(),
         };
-        (dataflow.build)(&job)?;
-        job.check(dataflow)?;
+        let built = (dataflow.build)(&job).and_then(|()| job.check(dataflow));
+        // Whatever has failed, timely wants every edge closed.
         scope
             .concatenate(job.reports.take())
             .connect_loop(reports_edge);
         scope
             .concatenate(job.commits.take())
             .connect_loop(outcomes_edge);
-        Ok(())
+        built
     }
 
     /// One source and one commit: two sources would read the same partitions, a second commit would
