@@ -1,13 +1,14 @@
 //! The `calve` binary: a list of dataflows, each one file beside this one.
 
 mod daily_stats;
+mod dedup;
 mod ingest;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     return_large_blocks();
-    calve::cli::main(&[ingest::INGEST, daily_stats::DAILY_STATS])
+    calve::cli::main(&[ingest::INGEST, dedup::DEDUP, daily_stats::DAILY_STATS])
 }
 
 /// Keeps glibc from hoarding blocks of megabytes (batches, row groups) in the heaps of the threads.

@@ -11,11 +11,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
 use prometheus_client::metrics::gauge::Gauge;
 use timely::scheduling::Activator;
 
+use crate::metrics::Metrics;
 use crate::time::Epoch;
 
 /// One worker's account. Cheap to clone; all clones are the same account.
@@ -30,26 +32,51 @@ struct Account {
     uncommitted: RefCell<BTreeMap<Epoch, u64>>,
     /// Woken when the budget goes from exhausted to free.
     source: RefCell<Option<Activator>>,
-    gauge: Gauge,
+    in_flight_gauge: Gauge,
+    uncommitted_gauge: Gauge,
 }
 
-/// Bytes in flight, given back when dropped.
-#[derive(Debug)]
-pub struct Charge {
-    account: Rc<Account>,
-    bytes: u64,
+/// A part of a worker's memory that is in use until this is dropped.
+///
+/// It stays on the worker whose account it is on. Rows that go to another worker leave it behind and take
+/// one along that [stands for it](Charge::until): when the rows are written, wherever that is, the first
+/// one is dropped.
+pub struct Charge(Held);
+
+enum Held {
+    /// Bytes on an account of this worker.
+    Bytes { account: Rc<Account>, bytes: u64 },
+    /// Whoever holds the bytes waits for this call.
+    Call(Option<Box<dyn FnOnce()>>),
+}
+
+impl Charge {
+    /// A charge on somebody else's account, who is told when it is dropped.
+    pub fn until(dropped: impl FnOnce() + 'static) -> Self {
+        Self(Held::Call(Some(Box::new(dropped))))
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Held::Bytes { bytes, .. } => write!(f, "Charge({bytes} bytes)"),
+            Held::Call(_) => write!(f, "Charge(elsewhere)"),
+        }
+    }
 }
 
 impl Budget {
     /// An account with nothing on it. Both limits are in bytes.
-    pub fn new(in_flight_max: u64, uncommitted_max: u64, gauge: Gauge) -> Self {
+    pub fn new(in_flight_max: u64, uncommitted_max: u64, metrics: &Metrics) -> Self {
         Self(Rc::new(Account {
             in_flight_max,
             in_flight: Cell::new(0),
             uncommitted_max,
             uncommitted: RefCell::default(),
             source: RefCell::default(),
-            gauge,
+            in_flight_gauge: metrics.in_flight_bytes.clone(),
+            uncommitted_gauge: metrics.uncommitted_bytes.clone(),
         }))
     }
 
@@ -83,16 +110,17 @@ impl Budget {
     /// Puts bytes in flight.
     pub fn charge(&self, bytes: u64) -> Charge {
         self.0.in_flight.set(self.0.in_flight.get() + bytes);
-        self.0.gauge.inc_by(bytes as i64);
-        Charge {
+        self.0.in_flight_gauge.inc_by(bytes as i64);
+        Charge(Held::Bytes {
             account: Rc::clone(&self.0),
             bytes,
-        }
+        })
     }
 
     /// Records that `bytes` more are staged for `epoch`.
     pub fn staged(&self, epoch: Epoch, bytes: u64) {
         *self.0.uncommitted.borrow_mut().entry(epoch).or_default() += bytes;
+        self.0.uncommitted_gauge.inc_by(bytes as i64);
     }
 
     /// What was staged up to and including `epoch` now waits for the commit of the epoch after it.
@@ -106,19 +134,43 @@ impl Budget {
     /// Forgets what was staged up to and including `epoch`: its commit is proved.
     pub fn committed(&self, epoch: Epoch) {
         let mut uncommitted = self.0.uncommitted.borrow_mut();
-        *uncommitted = uncommitted.split_off(&epoch.next());
+        let later = uncommitted.split_off(&epoch.next());
+        let committed = std::mem::replace(&mut *uncommitted, later);
+        let bytes: u64 = committed.values().sum();
+        self.0.uncommitted_gauge.dec_by(bytes as i64);
+    }
+}
+
+/// What is left when a dataflow fails is staged again by the next one: here it counts no more.
+impl Drop for Account {
+    fn drop(&mut self) {
+        let left: u64 = self.uncommitted.get_mut().values().sum();
+        self.uncommitted_gauge.dec_by(left as i64);
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let before = self.account.in_flight.get();
-        let after = before - self.bytes;
-        self.account.in_flight.set(after);
-        self.account.gauge.dec_by(self.bytes as i64);
-        if before >= self.account.in_flight_max
-            && after < self.account.in_flight_max
-            && let Some(source) = self.account.source.borrow().as_ref()
+        match &mut self.0 {
+            Held::Bytes { account, bytes } => account.give_back(*bytes),
+            Held::Call(dropped) => {
+                if let Some(dropped) = dropped.take() {
+                    dropped();
+                }
+            }
+        }
+    }
+}
+
+impl Account {
+    fn give_back(&self, bytes: u64) {
+        let before = self.in_flight.get();
+        let after = before - bytes;
+        self.in_flight.set(after);
+        self.in_flight_gauge.dec_by(bytes as i64);
+        if before >= self.in_flight_max
+            && after < self.in_flight_max
+            && let Some(source) = self.source.borrow().as_ref()
         {
             source.activate();
         }

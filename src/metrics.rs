@@ -32,6 +32,8 @@ pub struct Metrics {
     pub bytes_read: Counter<u64, AtomicU64>,
     /// Records that could not be decoded.
     pub records_rejected: Counter<u64, AtomicU64>,
+    /// Records dropped because one with the same key had come before.
+    pub records_deduplicated: Counter<u64, AtomicU64>,
     /// Records encoded into data files, committed or not.
     pub records_staged: Counter<u64, AtomicU64>,
     /// Records that a proved table commit made visible.
@@ -58,6 +60,12 @@ pub struct Metrics {
     pub checkpoint_records: Gauge<i64, AtomicI64>,
     /// Bytes of messages read but not yet written, over the workers of the process.
     pub in_flight_bytes: Gauge<i64, AtomicI64>,
+    /// Bytes of data files whose commit is not proved, over the workers of the process.
+    pub uncommitted_bytes: Gauge<i64, AtomicI64>,
+    /// How long the last local snapshot of a state stopped its operator.
+    pub state_snapshot_ms: Gauge<i64, AtomicI64>,
+    /// Bytes of state that were uploaded for checkpoints.
+    pub state_bytes_uploaded: Counter<u64, AtomicU64>,
     /// From the close of an epoch to the proof of its commit.
     pub checkpoint_seconds: Seconds,
     /// What of it the commit itself took.
@@ -125,6 +133,7 @@ impl Metrics {
         register! {
             records_read, "Records read from Kafka";
             records_rejected, "Records that could not be decoded";
+            records_deduplicated, "Records dropped because one with the same key had come before";
             records_staged, "Records encoded into data files, committed or not";
             records_committed, "Records made visible by a proved table commit";
             files_committed, "Data files made visible by a proved table commit";
@@ -135,6 +144,7 @@ impl Metrics {
             epoch_committed, "The last epoch whose end is durable";
             checkpoint_records, "Records of the last proved commit";
             checkpoint_duration_ms, "Milliseconds from the close of the last committed epoch to the proof of its commit";
+            state_snapshot_ms, "Milliseconds that the last local snapshot of a state stopped its operator";
         }
         for (name, help, seconds) in [
             (
@@ -163,6 +173,12 @@ impl Metrics {
             self.bytes_committed.clone(),
         );
         registry.register_with_unit(
+            "state_uploaded",
+            "State uploaded for checkpoints",
+            Unit::Bytes,
+            self.state_bytes_uploaded.clone(),
+        );
+        registry.register_with_unit(
             "checkpoint",
             "Size of the data files of the last proved commit",
             Unit::Bytes,
@@ -173,6 +189,12 @@ impl Metrics {
             "Messages read but not yet written",
             Unit::Bytes,
             self.in_flight_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "uncommitted",
+            "Data files written whose commit is not proved",
+            Unit::Bytes,
+            self.uncommitted_bytes.clone(),
         );
     }
 }

@@ -16,12 +16,14 @@ use std::time::{Duration, Instant};
 
 use timely::scheduling::SyncActivator;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::control::{Control, Phase};
 use crate::error::Error;
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::time::Generation;
 
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub struct Process {
     runtime: Handle,
     metrics: Metrics,
     control: Arc<Control>,
+    notices: Arc<Notices>,
 }
 
 /// The wish to end in order.
@@ -69,6 +72,7 @@ impl Process {
             runtime,
             metrics: Metrics::default(),
             control: Arc::default(),
+            notices: Arc::default(),
         }
     }
 
@@ -84,6 +88,7 @@ impl Process {
             workers: Arc::clone(&self.workers),
             metrics: self.metrics.clone(),
             control: Arc::clone(&self.control),
+            notices: Arc::clone(&self.notices),
             ..Self::new(self.runtime.clone())
         }
     }
@@ -224,7 +229,11 @@ impl Process {
         F: Future<Output = ()> + Send + 'static,
     {
         let (done, ended) = oneshot::channel();
-        lock(&self.chores).push(ended);
+        {
+            let mut chores = lock(&self.chores);
+            chores.retain_mut(|chore| matches!(chore.try_recv(), Err(TryRecvError::Empty)));
+            chores.push(ended);
+        }
         self.spawn(async move {
             chore.await;
             let _ = done.send(());
@@ -252,6 +261,11 @@ impl Process {
     /// The figures of this process.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// What people may read besides the figures.
+    pub fn notices(&self) -> &Notices {
+        &self.notices
     }
 
     /// Where outsiders ask.

@@ -8,7 +8,8 @@
 //!           dies at its 3rd swap, 1 worker            drain, count with both readers        duplicated, recovery
 //! ```
 //!
-//! `tests/run` plays a hundred kills, `tests/campaign 10000` as many as it is told. A round has a topic and a
+//! `tests/run` plays a hundred kills, `tests/campaign 10000` as many as it is told, `tests/campaign dedup 100` those of a
+//! dataflow that keeps state. A round has a topic and a
 //! table of its own, so that its check takes the same time however long the campaign is. Two rounds are
 //! played at once: a process that starts mostly waits.
 //!
@@ -28,7 +29,7 @@ use std::time::Instant;
 
 use outcome::Outcome;
 use plan::{Act, Life};
-use round::{Guard, Round};
+use round::{Guard, Job, Round};
 
 /// Rounds that are played at once.
 const LANES: usize = 2;
@@ -36,7 +37,7 @@ const KILLS_PER_ROUND: u64 = 25;
 
 /// Plays rounds until there were so many kills, or one of them went wrong. Round `n` has the seed `seed + n`:
 /// a campaign with the seed of a bad round begins with that round.
-fn campaign(kills: u64, seed: u64) -> Outcome {
+fn campaign(job: Job, points: &'static [&'static str], kills: u64, seed: u64) -> Outcome {
     let rounds = kills.div_ceil(KILLS_PER_ROUND);
     let (next, total) = (AtomicU64::new(0), Mutex::new(Outcome::default()));
     let lane = || {
@@ -47,7 +48,8 @@ fn campaign(kills: u64, seed: u64) -> Outcome {
             }
             let planned = KILLS_PER_ROUND.min(kills - number * KILLS_PER_ROUND);
             let seed = seed.wrapping_add(number);
-            let play = || Round::play(seed, &plan::lives(seed, planned), Guard::On);
+            let lives = plan::lives(seed, planned, points);
+            let play = || Round::play(job, seed, &lives, Guard::On);
             // A check of the harness that failed in one round shall not swallow the table of all.
             let outcome = catch_unwind(play).unwrap_or_else(|_| Outcome {
                 complaints: vec![format!("the round with seed {seed} panicked, see above")],
@@ -79,12 +81,36 @@ fn number_from_env(name: &str) -> Option<u64> {
     )
 }
 
+/// How many kills, and the seed.
+fn told_by_env(kills: u64) -> (u64, u64) {
+    let random = || uuid::Uuid::new_v4().as_u64_pair().0 % 1_000_000_000;
+    (
+        number_from_env("CALVE_CAMPAIGN_KILLS").unwrap_or(kills),
+        number_from_env("CALVE_CAMPAIGN_SEED").unwrap_or_else(random),
+    )
+}
+
+#[test]
+fn kills_under_dedup_lose_nothing_and_let_no_copy_in() {
+    let (kills, seed) = told_by_env(25);
+    let points = &plan::POINTS_WITH_STATE;
+    let total = campaign(Job::Dedup, points, kills, seed);
+    total.expect_faultless();
+    assert!(total.kills >= kills, "{} of {kills} kills", total.kills);
+    if kills >= 100 {
+        assert!(total.first_commits.len() as u64 > kills / 10);
+        let state = |point: &&&str| point.starts_with("state-");
+        assert!(
+            total.at_points.keys().filter(state).count() >= 4,
+            "{total:?}"
+        );
+    }
+}
+
 #[test]
 fn kills_at_any_moment_lose_nothing_and_double_nothing() {
-    let kills = number_from_env("CALVE_CAMPAIGN_KILLS").unwrap_or(100);
-    let seed = number_from_env("CALVE_CAMPAIGN_SEED")
-        .unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 % 1_000_000_000);
-    let total = campaign(kills, seed);
+    let (kills, seed) = told_by_env(100);
+    let total = campaign(Job::Ingest, &plan::POINTS, kills, seed);
     total.expect_faultless();
     assert!(total.kills >= kills, "{} of {kills} kills", total.kills);
     // A campaign whose processes never get to work, or never come to the points, proves nothing.
@@ -109,11 +135,11 @@ fn the_campaign_reports_duplicates_when_the_guard_is_off() {
         },
     };
     Outcome::print_head();
-    let outcome = Round::play(1, &[zombie], Guard::Off);
+    let outcome = Round::play(Job::Ingest, 1, &[zombie], Guard::Off);
     outcome.print("guard off");
     assert!(outcome.duplicated > 0, "{outcome:?}");
     // The same with the guard.
-    let outcome = Round::play(1, &[zombie], Guard::On);
+    let outcome = Round::play(Job::Ingest, 1, &[zombie], Guard::On);
     outcome.print("guard on");
     assert_eq!(outcome.fenced, 1, "{outcome:?}");
     outcome.expect_faultless();

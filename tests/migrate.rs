@@ -373,10 +373,15 @@ fn a_flink_file_that_asks_for_less_stops_every_command_with_its_line() {
             .expect_output(&["Flink's file config.yaml, line 2", "always exactly once"]);
     }
     let explained = pipeline
-        .calve(&["config", "--explain", "execution.checkpointing.min-pause"])
+        .calve(&["config", "--explain", "execution.checkpointing.interval"])
         .run()
         .expect_code(0);
-    let explained = explained.expect_output(&["checkpoint.min-pause", "unlike Flink", "said by"]);
+    let explained = explained.expect_output(&[
+        "checkpoint.interval",
+        "unlike Flink",
+        "said by",
+        "← in force",
+    ]);
     assert!(!explained.stdout.contains('\x1b'), "no colours in a pipe");
     let json = pipeline
         .calve(&["config", "--explain", "S3_SECRET_KEY", "--json"])

@@ -90,7 +90,12 @@ fn the_environment_names_of_flink_and_kafka_jobs_work_as_they_are() {
             "checkpoint.interval",
             "7000ms",
         ),
-        ("FLINK_STATE_BACKEND", "rocksdb", "state.backend", "rocksdb"),
+        (
+            "FLINK_STATE_BACKEND",
+            "rocksdb",
+            "state.backend.type",
+            "rocksdb",
+        ),
         (
             "FLINK_CHECKPOINT_DIR",
             "file:///tmp/c",

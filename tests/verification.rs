@@ -210,6 +210,8 @@ fn a_checkpoint_directory_that_can_not_be_written_to_fails() {
     run.expect_output(&["tmpfs"]);
     let bucket = "s3://no-such-bucket-of-calve/state";
     fails(at(bucket), "checkpoint", "directory").expect_output(&[bucket]);
+    let savepoints = verify(&pipeline).env("CALVE_STATE_SAVEPOINTS_DIR", bucket);
+    fails(savepoints, "checkpoint", "savepoints").expect_output(&["state.savepoints.dir"]);
     assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 0);
     assert_clean(&pipeline);
 }

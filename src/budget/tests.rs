@@ -1,7 +1,7 @@
 use super::*;
 
 fn budget() -> Budget {
-    Budget::new(100, 1000, Gauge::default())
+    Budget::new(100, 1000, &Metrics::default())
 }
 
 #[test]
@@ -14,7 +14,7 @@ fn bytes_in_flight_come_back_when_the_charge_is_dropped() {
     drop(first);
     assert!(budget.has_room());
     drop(second);
-    assert_eq!(budget.0.gauge.get(), 0);
+    assert_eq!(budget.0.in_flight_gauge.get(), 0);
 }
 
 #[test]
@@ -40,4 +40,25 @@ fn what_rides_with_the_open_epoch_asks_for_its_commit() {
     assert!(!budget.has_room());
     budget.committed(Epoch(4));
     assert!(budget.has_room());
+}
+
+#[test]
+fn the_gauge_counts_what_is_staged_and_not_committed_also_across_a_restart() {
+    let metrics = Metrics::default();
+    let gauge = metrics.uncommitted_bytes.clone();
+    let (first, other) = (
+        Budget::new(100, 1000, &metrics),
+        Budget::new(100, 1000, &metrics),
+    );
+    first.staged(Epoch(3), 600);
+    other.staged(Epoch(3), 50);
+    first.rides_on(Epoch(3));
+    first.staged(Epoch(4), 30);
+    assert_eq!(gauge.get(), 680);
+    first.committed(Epoch(3));
+    assert_eq!(gauge.get(), 680);
+    first.committed(Epoch(4));
+    assert_eq!(gauge.get(), 50);
+    drop((first, other));
+    assert_eq!(gauge.get(), 0);
 }

@@ -28,6 +28,10 @@ mod tests;
 /// The newest marker format this program reads, and the one it writes.
 pub const VERSION: u32 = 1;
 
+/// The name of the state that a pipeline begins with, in place of a snapshot's: nothing. A marker without any
+/// name is that of a dataflow without state.
+pub const EMPTY_STATE: &str = "empty";
+
 /// A marker's identity: a random UUID, so that two attempts at the same epoch never look alike.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -171,7 +175,7 @@ pub struct Marker {
     /// The Kafka cluster the offsets belong to, if it could be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,
-    /// The state snapshot that belongs to this cut, if the pipeline keeps state.
+    /// The state snapshot that belongs to this cut, or [`EMPTY_STATE`]; `None` if the dataflow keeps no state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_snapshot: Option<String>,
     /// Rows in the files of this commit.

@@ -3,7 +3,7 @@
 //! There is no barrier message. The [`coordinator`] broadcasts [`Close`]; each source answers with a
 //! [`Cut`] at that epoch and downgrades its capability; timely's frontier tells everybody downstream
 //! when all of the epoch has arrived. The room holds no I/O: [`decisions`] are pure functions over
-//! observed facts, with [`rollback`], [`positions`] and [`savepoint`] for what a start applies; [`pace`]
+//! observed facts, with [`rollback`], [`positions`], [`state`] and [`savepoint`] for what a start begins with; [`pace`]
 //! is the only policy about time; and the coordinator joins them to the dataflow.
 
 pub mod coordinator;
@@ -15,6 +15,7 @@ pub mod pace;
 pub mod positions;
 pub mod rollback;
 pub mod savepoint;
+pub mod state;
 
 #[cfg(test)]
 pub(crate) mod invariants;

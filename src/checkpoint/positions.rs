@@ -79,7 +79,7 @@ pub struct Carried {
     pub cluster_id: Option<String>,
     /// What was decided to stay out of the table.
     pub gaps: Ranges,
-    /// The state that belongs to these offsets.
+    /// The state that belongs to these offsets, see [`Marker::state_snapshot`].
     pub state_snapshot: Option<String>,
 }
 
@@ -137,6 +137,8 @@ pub struct Beginning {
     pub gaps: Ranges,
     /// The ids of the topics, as far as the brokers tell them.
     pub topic_ids: BTreeMap<String, String>,
+    /// The state to begin with, see [`super::state::begin`].
+    pub state: Option<String>,
 }
 
 /// With nothing else to say than where partitions begin.

@@ -16,9 +16,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::decisions::{Refusal, Start};
-use super::marker::{Marker, MarkerId, Ranges};
+use super::marker::{EMPTY_STATE, Marker, MarkerId, Ranges};
 use crate::config::OnRollback;
 use crate::offsets::{NextOffset, Offsets};
+use crate::time::Epoch;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ pub struct Recovery {
     pub topic_ids: BTreeMap<String, String>,
     /// What stays out of the table from now on, as far as it can be known.
     pub left_out: Ranges,
-    /// The state snapshot that belongs to these offsets.
+    /// The state that belongs to these offsets, see [`Marker::state_snapshot`].
     pub state_snapshot: Option<String>,
 }
 
@@ -54,6 +55,12 @@ pub struct Recovery {
 ///
 /// The newest marker need not lie behind the recorded one: whoever undoes a rollback that the pipeline has
 /// already recovered from moves `main` sideways. So `continue` goes on from the further one in each partition.
+///
+/// **State** must be what all records before these offsets have made of it. `rewind` goes back to the newest
+/// marker's: the records are read again, and their keys are new again. `continue` keeps the recorded marker's,
+/// in which the left-out records count as seen, as they count as read: a copy of a left-out record that comes
+/// later is left out, too. Where the newest marker is further in some partition, neither of the two states
+/// knows all records: a pipeline with state is refused.
 pub(super) fn recover(
     retained: &[Marker],
     recorded: Box<Marker>,
@@ -67,6 +74,16 @@ pub(super) fn recover(
         }
     };
     let recovery = match (policy, position) {
+        (OnRollback::Continue, Some(position))
+            if recorded.state_snapshot.is_some()
+                && position.or_further(&recorded) != recorded.next =>
+        {
+            return Start::Refuse(Refusal::Diverged {
+                what: "it was rolled back and forth, and no state belongs to both histories",
+                recorded: Some(recorded),
+                newest,
+            });
+        }
         (OnRollback::Continue, None) if !is_behind(newest.as_deref(), &recorded) => {
             return Start::Refuse(Refusal::Forgotten { recorded, newest });
         }
@@ -85,13 +102,27 @@ pub(super) fn recover(
             next: position.next,
             topic_ids: position.topic_ids,
             left_out: Ranges::default(),
-            state_snapshot: newest.as_ref().and_then(|m| m.state_snapshot.clone()),
+            state_snapshot: state_at(newest.as_deref(), &recorded),
             newest: newest.map(|marker| *marker),
             recorded: *recorded,
         },
         (_, None) => return Start::Refuse(Refusal::Forgotten { recorded, newest }),
     };
     Start::Recover(Box::new(recovery))
+}
+
+/// The state at the newest marker. Before the first commit of a pipeline with state it was empty, whatever had
+/// claimed the pipeline then.
+fn state_at(newest: Option<&Marker>, recorded: &Marker) -> Option<String> {
+    match newest {
+        Some(marker) if marker.epoch > Epoch::default() || marker.state_snapshot.is_some() => {
+            marker.state_snapshot.clone()
+        }
+        _ => {
+            let keeps_state = recorded.state_snapshot.is_some();
+            keeps_state.then(|| EMPTY_STATE.to_owned())
+        }
+    }
 }
 
 /// Where a pipeline stood at a marker that is no longer the recorded one.

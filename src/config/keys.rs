@@ -138,6 +138,10 @@ pub(super) static KEYS: &[Key] = &[
         put(&mut s.parallelism, values::whole(v, "threads", 1..=1024))
     })
     .env("FLINK_PARALLELISM"),
+    Key::new("max-parallelism", |s, v| {
+        let parsed = values::whole(v, "key groups", 1..=32_768);
+        put(&mut s.max_parallelism, parsed)
+    }),
     Key::new("kafka.brokers", |s, v| {
         put(&mut s.kafka.brokers, values::brokers(v).map(Some))
     })
@@ -314,6 +318,10 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("checkpoint.max-concurrent", |s, v| {
         put(&mut s.checkpoint.max_concurrent, values::max_concurrent(v))
     }),
+    Key::new("checkpoint.externalized-checkpoint-retention", |s, v| {
+        let parsed = values::checkpoint_retention(v);
+        put(&mut s.checkpoint.retention, parsed)
+    }),
     Key::new("restart-strategy.type", |s, v| {
         put(&mut s.restart.strategy, values::restart_strategy(v))
     }),
@@ -387,10 +395,19 @@ pub(super) static KEYS: &[Key] = &[
     Key::new("memory.uncommitted", |s, v| {
         put(&mut s.memory.uncommitted, values::size(v, MB))
     }),
-    Key::new("state.backend", |s, v| {
+    Key::new("state.backend.type", |s, v| {
         put(&mut s.state.backend, values::state_backend(v))
     })
     .env("FLINK_STATE_BACKEND"),
+    Key::new("state.backend.incremental", |s, v| {
+        put(&mut s.state.incremental, values::truth(v))
+    }),
+    Key::new("state.backend.rocksdb.memory", |s, v| {
+        put(&mut s.state.rocksdb_memory, values::size(v, 32 * MB))
+    }),
+    Key::new("state.local-dir", |s, v| {
+        put(&mut s.state.local_dir, values::local_folder(v).map(Some))
+    }),
     Key::new("state.checkpoints.dir", |s, v| {
         put(&mut s.state.checkpoints_dir, values::location(v).map(Some))
     })
@@ -400,7 +417,20 @@ pub(super) static KEYS: &[Key] = &[
         put(&mut s.state.savepoints_dir, values::location(v).map(Some))
     })
     .secrecy(Secrecy::Uri),
-    Key::new("stats.key", |s, v| put(&mut s.stats.key, values::names(v))),
+    Key::new("state.checkpoints.num-retained", |s, v| {
+        let parsed = values::whole(v, "snapshots", 1..=1_000);
+        put(&mut s.state.checkpoints_retained, parsed)
+    }),
+    Key::new("dedup.key", |s, v| {
+        put(&mut s.dedup.key, values::columns(v))
+    }),
+    Key::new("dedup.ttl", |s, v| {
+        let parsed = values::duration(v, MS);
+        put(&mut s.dedup.ttl, parsed.map(Some))
+    }),
+    Key::new("stats.key", |s, v| {
+        put(&mut s.stats.key, values::columns(v))
+    }),
     Key::new("stats.value", |s, v| {
         put(&mut s.stats.value, values::text(v))
     }),

@@ -57,10 +57,10 @@ pub use flink::Unused;
 pub use layers::{Layers, Place};
 pub use secret::{Properties, Secret, Uri};
 pub use settings::{
-    Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, Input, Kafka, Log, LogFormat, Marker,
-    Memory, Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback, OnTopicRecreated,
-    Pipeline, Rest, Restart, RestartStrategy, RollUp, S3, SchemaRegistry, Settings, Snapshots,
-    State, StateBackend, Stats, Table,
+    Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, CheckpointRetention, Input, Kafka,
+    Log, LogFormat, Marker, Memory, Metrics, OffsetReset, OnGap, OnOrphans, OnReject, OnRollback,
+    OnTopicRecreated, Pipeline, Rest, Restart, RestartStrategy, RollUp, S3, SchemaRegistry,
+    Settings, Snapshots, State, StateBackend, Stats, Table,
 };
 
 use merge::{Faults, Winners, by_key};

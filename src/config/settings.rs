@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::effective::Sources;
@@ -17,6 +18,8 @@ pub struct Settings {
     pub pipeline: Pipeline,
     /// `parallelism`: worker threads in this process.
     pub parallelism: usize,
+    /// `max-parallelism`: key groups of every operator with state, 1 to 32768.
+    pub max_parallelism: u32,
     /// `kafka.*`
     pub kafka: Kafka,
     /// `catalog.*`
@@ -60,6 +63,8 @@ pub struct Settings {
     pub memory: Memory,
     /// `state.*`
     pub state: State,
+    /// `dedup.*`
+    pub dedup: Dedup,
     /// `schema-registry.*`
     pub schema_registry: SchemaRegistry,
     /// `rest.*`
@@ -277,6 +282,8 @@ pub struct Checkpoint {
     pub tolerable_failed: u32,
     /// `checkpoint.max-concurrent`: 1.
     pub max_concurrent: usize,
+    /// `checkpoint.externalized-checkpoint-retention`
+    pub retention: CheckpointRetention,
 }
 
 impl Checkpoint {
@@ -364,21 +371,45 @@ pub struct Memory {
 /// `state.*`
 #[derive(Clone, Debug)]
 pub struct State {
-    /// `state.backend`
+    /// `state.backend.type`
     pub backend: StateBackend,
+    /// `state.backend.incremental`
+    pub incremental: bool,
+    /// `state.backend.rocksdb.memory`, in bytes, for all workers of this process together.
+    pub rocksdb_memory: u64,
+    /// `state.local-dir`: `None` is the system's folder for temporary files.
+    pub local_dir: Option<PathBuf>,
     /// `state.checkpoints.dir`: a location, as for the warehouse.
     pub checkpoints_dir: Option<String>,
     /// `state.savepoints.dir`: a location; where savepoints go that name none.
     pub savepoints_dir: Option<String>,
+    /// `state.checkpoints.num-retained`: at least 1.
+    pub checkpoints_retained: usize,
 }
 
-/// `state.backend`
+/// `checkpoint.externalized-checkpoint-retention`: there is only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointRetention {
+    /// Snapshots stay, to be started from again.
+    RetainOnCancellation,
+}
+
+/// `state.backend.type`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateBackend {
     /// On disk.
     Rocksdb,
     /// In memory.
     Memory,
+}
+
+/// `dedup.*`
+#[derive(Clone, Debug)]
+pub struct Dedup {
+    /// `dedup.key`: distinct columns; empty if not set.
+    pub key: Vec<String>,
+    /// `dedup.ttl`: `None` is for ever.
+    pub ttl: Option<Duration>,
 }
 
 /// `schema-registry.*`
@@ -433,6 +464,7 @@ impl Settings {
                 name: String::new(),
             },
             parallelism: 0,
+            max_parallelism: 0,
             kafka: Kafka {
                 brokers: None,
                 topics: Vec::new(),
@@ -494,6 +526,7 @@ impl Settings {
                 timeout: Duration::ZERO,
                 tolerable_failed: 0,
                 max_concurrent: 0,
+                retention: CheckpointRetention::RetainOnCancellation,
             },
             restart: Restart {
                 strategy: RestartStrategy::None,
@@ -521,8 +554,16 @@ impl Settings {
             },
             state: State {
                 backend: StateBackend::Rocksdb,
+                incremental: false,
+                rocksdb_memory: 0,
+                local_dir: None,
                 checkpoints_dir: None,
                 savepoints_dir: None,
+                checkpoints_retained: 0,
+            },
+            dedup: Dedup {
+                key: Vec::new(),
+                ttl: None,
             },
             schema_registry: SchemaRegistry { url: None },
             rest: Rest {

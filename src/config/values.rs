@@ -6,10 +6,13 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::secret::{Secret, Uri};
-use super::settings::{CatalogKind, CheckpointMode, RestartStrategy, RollUp, StateBackend};
+use super::settings::{
+    CatalogKind, CheckpointMode, CheckpointRetention, RestartStrategy, RollUp, StateBackend,
+};
 
 /// A value, or what was expected.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -278,13 +281,15 @@ pub(super) fn topics(value: &str) -> Parsed<Vec<String>> {
     }
 }
 
-/// Names of columns, separated by commas.
-pub(super) fn names(value: &str) -> Parsed<Vec<String>> {
-    let names: Vec<String> = value.split(',').map(|n| n.trim().to_owned()).collect();
-    let distinct: HashSet<&String> = names.iter().collect();
-    match distinct.len() == names.len() && names.iter().all(|name| text(name).is_ok()) {
-        true => Ok(names),
-        false => Err("a column's name, several separated by commas, each once".into()),
+/// Names of columns, separated by commas. Whether the table has them is asked when it is there.
+pub(super) fn columns(value: &str) -> Parsed<Vec<String>> {
+    let columns: Vec<String> = value.split(',').map(|c| c.trim().to_owned()).collect();
+    let distinct: HashSet<&String> = columns.iter().collect();
+    let legal = |column: &String| !column.is_empty() && !column.contains(char::is_control);
+    if distinct.len() == columns.len() && columns.iter().all(legal) {
+        Ok(columns)
+    } else {
+        Err("a column, several separated by commas, each once".into())
     }
 }
 
@@ -382,6 +387,17 @@ pub(super) fn location(value: &str) -> Parsed<String> {
     }
 }
 
+/// A folder on the local disk.
+pub(super) fn local_folder(value: &str) -> Parsed<PathBuf> {
+    let value = value.trim();
+    let path = value.strip_prefix("file://").unwrap_or(value);
+    if path.starts_with('/') && !path.chars().any(char::is_control) {
+        Ok(PathBuf::from(path))
+    } else {
+        Err("an absolute path or file:///absolute/path: one folder on the local disk".into())
+    }
+}
+
 /// A location, or a name (which only a REST catalog can look up; that is checked later).
 pub(super) fn warehouse(value: &str) -> Parsed<String> {
     let value = value.trim();
@@ -415,6 +431,20 @@ pub(super) fn max_concurrent(value: &str) -> Parsed<usize> {
     whole(value, "checkpoints", 1..=1).map_err(|one| {
         format!("{one}: table commits form a chain, so a second checkpoint could only wait for the first")
     })
+}
+
+/// `RETAIN_ON_CANCELLATION` as Flink spells it, or in kebab-case.
+pub(super) fn checkpoint_retention(value: &str) -> Parsed<CheckpointRetention> {
+    match &*value.trim().to_ascii_lowercase().replace('-', "_") {
+        "retain_on_cancellation" => Ok(CheckpointRetention::RetainOnCancellation),
+        "delete_on_cancellation" | "no_externalized_checkpoints" => Err(
+            "RETAIN_ON_CANCELLATION: the table names the snapshot that belongs to its rows, and could \
+             not be gone on with if that were deleted; whoever is done with a pipeline deletes its \
+             folder in state.checkpoints.dir"
+                .into(),
+        ),
+        _ => Err("RETAIN_ON_CANCELLATION".into()),
+    }
 }
 
 /// Flink's names for state backends: a word, or the class of a factory.

@@ -5,10 +5,17 @@
 //! is I/O and runs on the async runtime; the operator keeps the epoch's capability until the commit is
 //! *proved*, so its output frontier is the durable frontier.
 //!
+//! A dataflow that keeps state has a fourth input: the reports of its stateful operators. Their parts are made
+//! into one snapshot, and the commit follows when that is durable; its marker names it. An epoch that makes no
+//! commit makes no snapshot either: the marker's offsets stay what they are, and the state that belongs to
+//! them stays the marker's, whatever the operators hold by now. After a proved commit, and in the background,
+//! snapshots that nothing can go back to are deleted.
+//!
 //! | the commit of an epoch | what becomes of it |
 //! |---|---|
 //! | is proved | [`Outcome::Committed`], the capability goes |
 //! | is refused for good | the process fails |
+//! | can't begin, because the state is not durable in time | the same as the next two |
 //! | can't be proved in time | [`Outcome::Failed`]; all that belongs to the epoch, its capability too, waits for the next one and is committed with it |
 //! | the same, and it is the last epoch of the run | the process fails: there is no next one |
 //! | can't be proved, and the process drains | the process fails after [`DRAIN_PATIENCE`] |
@@ -28,9 +35,10 @@ use timely::dataflow::operators::{Capability, InputCapability};
 use tokio::time::timeout;
 
 use super::committer::{Committed, Staged};
-use super::{CommitFailure, Committer, Sink, StagedFile};
+use super::{CommitFailure, Committer, Sink, StagedFile, StateGate, StateSnapshots};
 use crate::alarm::Alarm;
 use crate::checkpoint::marker::Marker;
+use crate::checkpoint::state::{self, Part, Report};
 use crate::checkpoint::{Cut, Outcome};
 use crate::control::{Answer, Durable, Proof};
 use crate::error::{Error, Result};
@@ -59,8 +67,8 @@ pub struct CommitOptions {
 pub trait CommitStaged<'scope> {
     /// Makes one table commit per epoch: all its files, and the offsets its cuts reach.
     ///
-    /// `gates` are streams whose frontier must also have passed. The returned stream carries one
-    /// [`Outcome`] per epoch, on worker 0; its frontier is the durable frontier.
+    /// `gates` are streams whose frontier must also have passed, `state` is there if the dataflow keeps some.
+    /// The returned stream carries one [`Outcome`] per epoch, on worker 0; its frontier is the durable frontier.
     fn commit(
         self,
         options: CommitOptions,
@@ -68,6 +76,7 @@ pub trait CommitStaged<'scope> {
         process: Arc<Process>,
         cuts: StreamVec<'scope, Epoch, Cut>,
         gates: StreamVec<'scope, Epoch, u64>,
+        state: Option<StateGate<'scope>>,
     ) -> StreamVec<'scope, Epoch, Outcome>;
 }
 
@@ -78,6 +87,7 @@ struct Pending {
     since: Instant,
     files: Vec<StagedFile>,
     cuts: Vec<Cut>,
+    reports: Vec<Report>,
     skipped: u64,
 }
 
@@ -88,6 +98,7 @@ impl Pending {
             since: Instant::now(),
             files: Vec::new(),
             cuts: Vec::new(),
+            reports: Vec::new(),
             skipped: 0,
         }
     }
@@ -100,7 +111,8 @@ impl Pending {
         self.files.iter().map(StagedFile::bytes).sum()
     }
 
-    /// Takes along what belongs to an earlier epoch whose commit failed. Its cuts are covered by ours.
+    /// Takes along what belongs to an earlier epoch whose commit failed. Its cuts are covered by ours, and its
+    /// state has become ours.
     fn take_along(&mut self, mut earlier: Pending) {
         self.capability = earlier.capability;
         self.skipped += earlier.skipped;
@@ -158,6 +170,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
         process: Arc<Process>,
         cuts: StreamVec<'scope, Epoch, Cut>,
         gates: StreamVec<'scope, Epoch, u64>,
+        state: Option<StateGate<'scope>>,
     ) -> StreamVec<'scope, Epoch, Outcome> {
         let scope = self.scope();
         let (peers, is_committer) = (scope.peers(), scope.index() == 0);
@@ -165,6 +178,14 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
         let mut staged = builder.new_input(self, Exchange::new(|_: &StagedFile| 0));
         let mut cuts = builder.new_input(cuts, Exchange::new(|_: &Cut| 0));
         let mut gates = builder.new_input(gates, Exchange::new(|_: &u64| 0));
+        let (mut reports, state) = match state {
+            None => (None, None),
+            Some(gate) => {
+                let reports = builder.new_input(gate.reports, Exchange::new(|_: &Report| 0));
+                let snapshots: Arc<dyn StateSnapshots> = Arc::from(gate.snapshots);
+                (Some(reports), Some((gate.operators, snapshots)))
+            }
+        };
         let (output, outcomes) = builder.new_output::<Vec<Outcome>>();
         let mut output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
         let address = builder.operator_info().address;
@@ -176,6 +197,9 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
             let mut arrived = Arrived::default();
             // Worker 0 finds the committer here; nothing arrives at the others.
             let mut committer = is_committer.then(|| sink.take_committer()).flatten();
+            if let Some(committer) = &committer {
+                process.notices().table_is(sink.facts(committer.table()));
+            }
             let mut committing: Option<(Epoch, Pending)> = None;
             let mut draining_since = None;
             // What could not be committed and rides with the next epoch.
@@ -200,6 +224,11 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         epoch.skipped += skipped.drain(..).sum::<u64>()
                     });
                 });
+                if let Some(reports) = &mut reports {
+                    reports.for_each(|capability, reports| {
+                        arrived.at(&capability, |epoch| epoch.reports.append(reports));
+                    });
+                }
                 if process.has_failed() {
                     return;
                 }
@@ -210,6 +239,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     let Some((epoch, pending)) = committing.take() else {
                         return;
                     };
+                    process.notices().table_is(sink.facts(back.table()));
                     committer = Some(back);
                     match result {
                         Ok(made) => {
@@ -286,15 +316,33 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         continue;
                     }
                     let staged = pending.staged(epoch);
+                    let state = match &state {
+                        None => None,
+                        Some((operators, snapshots)) => {
+                            match state::parts(&pending.reports, epoch, operators, peers) {
+                                Ok(parts) => Some((Arc::clone(snapshots), parts)),
+                                Err(error) => {
+                                    committing = Some((epoch, pending));
+                                    return process.fail(error);
+                                }
+                            }
+                        }
+                    };
                     let (done, wake) = (done.clone(), wake.clone());
+                    let tidying = Arc::clone(&process);
                     process.spawn(async move {
                         failpoint::pass("commit");
                         // The committer takes a commit that was dropped for one of unknown outcome.
-                        let commit = timeout(options.timeout + GRACE, ready.commit(staged));
+                        let commit = commit(&mut ready, staged, state.clone());
+                        let commit = timeout(options.timeout + GRACE, commit);
                         let result = commit.await.unwrap_or_else(|_| {
                             Err(CommitFailure::Unknown(overdue(epoch, options.timeout)))
                         });
                         failpoint::pass("proved");
+                        if let (Ok(_), Some((snapshots, _))) = (&result, state) {
+                            let named = ready.named_states();
+                            tidying.spawn_chore(async move { snapshots.tidy(named).await });
+                        }
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
                         let _ = wake.activate();
@@ -317,6 +365,22 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
         });
         outcomes
     }
+}
+
+/// One epoch into the table, its state first. Without its state an epoch is not committed: both are tried again
+/// with the next one.
+async fn commit(
+    committer: &mut Committer,
+    mut staged: Staged,
+    state: Option<(Arc<dyn StateSnapshots>, Result<Vec<Part>, String>)>,
+) -> Result<Committed, CommitFailure> {
+    if let Some((snapshots, parts)) = state {
+        let parts = parts.map_err(|reason| CommitFailure::Unknown(Error::external(reason)))?;
+        let generation = committer.marker().generation;
+        let complete = snapshots.complete(generation, staged.epoch, parts);
+        staged.state_snapshot = Some(complete.await.map_err(CommitFailure::Unknown)?);
+    }
+    committer.commit(staged).await
 }
 
 /// Epochs of which something has arrived and that are not committed.

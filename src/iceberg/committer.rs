@@ -30,6 +30,7 @@ use super::names;
 use super::refusal::{refused, same_cluster, stopped};
 use super::retention::Retention;
 use super::staged::StagedFile;
+use super::state::NamedStates;
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Start, decide_start};
 use crate::checkpoint::marker::{Marker, MarkerId, Ranges, VERSION};
 use crate::checkpoint::positions::{Beginning, Carried};
@@ -69,6 +70,11 @@ impl Observation {
             Start::Resume(marker) => Some(marker),
             Start::Recover(recovery) => Some(&recovery.recorded),
         }
+    }
+
+    /// What a claim will carry forward.
+    pub fn carried(&self) -> Option<Carried> {
+        self.start.carried()
     }
 
     /// Sets how long the claim and each commit may take until they are proved.
@@ -364,6 +370,36 @@ impl Committer {
         &self.head
     }
 
+    /// The state snapshots that this pipeline may go on from: those that the history of the table names, the
+    /// newest first, and those of attempts that may still land.
+    pub fn named_states(&self) -> NamedStates {
+        let mut committed: Vec<String> = Vec::new();
+        let chain = lineage::chain(self.table.metadata(), &self.target.pipeline);
+        let markers = chain
+            .unwrap_or_default()
+            .into_iter()
+            .map(|link| link.marker);
+        let newest_first = markers.rev().filter_map(|marker| marker.state_snapshot);
+        for snapshot in self
+            .head
+            .state_snapshot
+            .clone()
+            .into_iter()
+            .chain(newest_first)
+        {
+            if !committed.contains(&snapshot) {
+                committed.push(snapshot);
+            }
+        }
+        let unproved = self.unproved.iter();
+        NamedStates {
+            committed,
+            possible: unproved
+                .filter_map(|u| u.marker.state_snapshot.clone())
+                .collect(),
+        }
+    }
+
     /// Takes over what an epoch hands in, each file once, before anything can go wrong.
     ///
     /// | a file's epoch | known | |
@@ -496,7 +532,6 @@ fn claim_marker(
         marker.gaps = carried.gaps;
         marker.topic_ids = carried.topic_ids;
         marker.cluster_id = carried.cluster_id;
-        marker.state_snapshot = carried.state_snapshot;
         known = carried.known;
     }
     for topic in &beginning.recreated {
@@ -514,6 +549,7 @@ fn claim_marker(
         marker.gaps.insert(topic, partition, (from, to));
     }
     marker.topic_ids.extend(beginning.topic_ids);
+    marker.state_snapshot = beginning.state;
     if let Some(cluster_id) = cluster_id {
         marker.cluster_id = Some(cluster_id.to_owned());
     }

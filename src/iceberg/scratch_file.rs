@@ -16,7 +16,7 @@ use bytes::Bytes;
 use iceberg::io::FileIOBuilder;
 use uuid::Uuid;
 
-use super::catalog::{CatalogOptions, storage_props};
+use super::catalog::{CatalogOptions, masked, storage_props};
 use super::failure::external;
 use super::storage::{WarehouseStorageFactory, scheme};
 use crate::error::{Error, Result};
@@ -48,7 +48,8 @@ pub async fn try_location(options: &CatalogOptions, location: &str) -> Result<Me
                 Error::internal("trying the location panicked").caused_by(error)
             })?;
             tried.map_err(|error| {
-                Error::external(format!("{location} can't be written to")).caused_by(error)
+                Error::external(format!("{} can't be written to", masked(location)))
+                    .caused_by(error)
             })
         }
     }
@@ -69,7 +70,8 @@ async fn try_objects(
     let io = FileIOBuilder::new(Arc::new(WarehouseStorageFactory));
     let io = io.with_props(storage_props(options)).build();
     let path = format!("{}/{name}", location.trim_end_matches('/'));
-    let failed = |error| external(format!("{location} can't be written to"), &error);
+    let shown = masked(location);
+    let failed = |error| external(format!("{shown} can't be written to"), &error);
     let written = async {
         io.new_output(&path)?
             .write(Bytes::from(content.clone()))
@@ -79,7 +81,7 @@ async fn try_objects(
     let written = written.await;
     let deleted = io.delete(&path).await;
     if written.map_err(failed)? != content.as_bytes() {
-        return Err(garbled(location));
+        return Err(garbled(&shown));
     }
     deleted.map_err(|error| external(format!("{path} can't be deleted"), &error))?;
     Ok(Medium::Objects)

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use iceberg::spec::SchemaRef;
 use iceberg::table::Table;
 
+use super::facts;
 use super::names::FileOrigin;
+use super::properties::Properties;
 use super::{Committer, TableWriter, WriterOptions};
 use crate::error::Result;
+use crate::notices::TableFacts;
 use crate::time::{Epoch, Generation};
 
 /// A table as the target of a pipeline. Cheap to clone.
@@ -62,6 +65,13 @@ impl Sink {
                 row_group_bytes: self.row_group_bytes,
             },
         )
+    }
+
+    /// What people are shown of `table`, this sink's as it is now.
+    pub(super) fn facts(&self, table: &Table) -> TableFacts {
+        let properties = Properties::new(table.identifier().to_string(), table.metadata());
+        let target = properties.target_file_bytes(self.target_file_bytes);
+        facts::of(table, &self.pipeline, target.unwrap_or_default())
     }
 
     /// The right to commit: there is one, and the first to ask gets it.

@@ -283,7 +283,10 @@ pub fn at_offsets(first: Offsets) -> impl FnMut(Option<&Carried>) -> crate::Resu
         if let Some(carried) = carried {
             first.advance_to(&carried.next);
         }
-        Ok(first.into())
+        Ok(Beginning {
+            state: carried.and_then(|carried| carried.state_snapshot.clone()),
+            ..first.into()
+        })
     }
 }
 

@@ -3,9 +3,12 @@
 use std::io::{self, Write};
 
 use indicatif::MultiProgress;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use super::recent::Recent;
 use crate::config::LogFormat;
 use crate::error::{Error, Result};
 
@@ -19,17 +22,20 @@ pub fn init(level: &str, format: LogFormat) -> Result<MultiProgress> {
             .caused_by(error)
             .advice("use error, warn, info, debug or trace, or e.g. info,calve::kafka=debug")
     })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(Screen(screen.clone()));
-    // A second call (another run in one process, as tests do) keeps the first logger.
-    let _ = match format {
-        LogFormat::Text => builder
+    let lines = tracing_subscriber::fmt::layer().with_writer(Screen(screen.clone()));
+    let lines = match format {
+        LogFormat::Text => lines
             .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
             .with_target(false)
-            .try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+            .boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    // A second call (another run in one process, as tests do) keeps the first logger.
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(Recent)
+        .try_init();
     Ok(screen)
 }
 

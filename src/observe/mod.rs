@@ -4,10 +4,12 @@
 //! [`crate::metrics`] and [`crate::control`]; this room only renders them.
 
 mod figures;
+pub mod graph;
 pub mod http;
 pub mod logging;
 mod progress;
 mod prometheus;
+mod recent;
 
 pub(crate) use figures::registry;
 use prometheus::OPENMETRICS;

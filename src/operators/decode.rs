@@ -113,12 +113,14 @@ impl<'scope> Rejected<'scope> for StreamVec<'scope, Epoch, Reject> {
                         OnReject::Halt => {
                             held.push(capability.retain_least(output.output_index()));
                             if let Some(reject) = rejects.drain(..).next() {
+                                post(&process, &reject);
                                 process.fail(undecodable(&reject));
                             }
                         }
                         OnReject::Skip => {
                             output.session(&capability).give(rejects.len() as u64);
                             for reject in rejects.drain(..) {
+                                post(&process, &reject);
                                 if logged < SKIPPED_LOGGED_MAX {
                                     tracing::warn!("skipped: {reject}");
                                 }
@@ -130,6 +132,14 @@ impl<'scope> Rejected<'scope> for StreamVec<'scope, Epoch, Reject> {
             }
         })
     }
+}
+
+/// For people who look: where it stands and why, but not what is in it.
+fn post(process: &Process, reject: &Reject) {
+    let (topic, reason) = (&reject.topic, &reject.reason);
+    process
+        .notices()
+        .rejected(topic, reject.partition, reject.offset, reason);
 }
 
 fn undecodable(reject: &Reject) -> Error {

@@ -5,6 +5,11 @@
 
 mod batch;
 mod decode;
+mod exchange;
+mod stateful;
 
 pub use batch::{Batch, Batching, MessageBatch};
 pub use decode::{Decode, Rejected};
+pub use exchange::{Keyed, KeyedBy};
+pub(crate) use stateful::Reports;
+pub use stateful::{State, Stateful};

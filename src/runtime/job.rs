@@ -5,15 +5,18 @@
 //! that a user's own dataflow gets checkpoints without a line about them.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream, StreamVec};
 
 use super::start::policies;
+use super::state::RunState;
 use super::table::input_columns;
 use crate::budget::Budget;
 use crate::checkpoint::coordinator::coordinator;
@@ -21,11 +24,14 @@ use crate::checkpoint::pace::Pace;
 use crate::checkpoint::{Close, Cut, Outcome, Report};
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::format::{Decoder, JsonDecoder};
-use crate::iceberg::{CommitOptions, CommitStaged, Sink, StagedFile, Stored, StoredRows};
+use crate::format::{Decoder, JsonDecoder, Provenance};
+use crate::iceberg::{
+    CommitOptions, CommitStaged, Sink, StagedFile, StateGate, Stored, StoredRows,
+};
 use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start, TopicWatch};
-use crate::operators::Batching;
+use crate::operators::{Batching, Reports, State};
 use crate::process::Process;
+use crate::rows::KeyColumns;
 use crate::time::{Epoch, Epochs};
 
 /// A dataflow under a name that the command line knows.
@@ -37,6 +43,10 @@ pub struct Dataflow {
     pub about: &'static str,
     /// Builds the graph; called once on every worker.
     pub build: fn(&Job<'_>) -> Result<()>,
+    /// The names of its operators that keep state.
+    pub states: &'static [&'static str],
+    /// Which settings give that state its meaning.
+    pub meaning: fn(&Settings) -> String,
     /// Its table, if the rows are its own and not the records.
     pub table: Option<fn(&Settings) -> Result<OwnTable>>,
 }
@@ -62,8 +72,35 @@ impl Dataflow {
             name,
             about,
             build,
+            states: &[],
             table: None,
+            meaning: |_| String::new(),
         }
+    }
+
+    /// The same with operators of these names that keep state, see [`Job::state`]. They are declared here,
+    /// because a start holds them against what the table's marker names before it claims the pipeline.
+    pub const fn keeping(mut self, states: &'static [&'static str]) -> Self {
+        self.states = states;
+        self
+    }
+
+    /// The same with a state that means something else under other settings: a text of those that must not change
+    /// while there is one.
+    pub const fn whose_state_means(mut self, meaning: fn(&Settings) -> String) -> Self {
+        self.meaning = meaning;
+        self
+    }
+
+    /// True if it is to be restored from a state snapshot.
+    pub fn keeps_state(&self) -> bool {
+        !self.states.is_empty()
+    }
+
+    /// Whose state it is: snapshots carry it, and only the same dataflow goes on from them.
+    pub(super) fn identity(&self, settings: &Settings) -> String {
+        let words = [self.name, &(self.meaning)(settings)].join(" ");
+        words.trim_end().to_owned()
     }
 
     /// The same dataflow, for a table whose rows it makes itself.
@@ -86,6 +123,8 @@ pub(super) struct Shared {
     pub(super) start: Start,
     pub(super) sink: Sink,
     pub(super) stored: Arc<Stored>,
+    /// There if the dataflow keeps state.
+    pub(super) state: Option<RunState>,
 }
 
 /// A dataflow under construction on one worker.
@@ -99,6 +138,9 @@ pub struct Job<'scope> {
     reports: RefCell<Vec<StreamVec<'scope, Epoch, (usize, Report)>>>,
     gates: RefCell<Vec<StreamVec<'scope, Epoch, u64>>>,
     commits: RefCell<Vec<StreamVec<'scope, Epoch, Outcome>>>,
+    /// The names of the states that were asked for, and what their operators report.
+    states: RefCell<Vec<String>>,
+    state_reports: Reports<'scope>,
 }
 
 impl<'scope> Job<'scope> {
@@ -132,7 +174,7 @@ impl<'scope> Job<'scope> {
                 shared.settings.memory.in_flight,
                 // The setting is for the process.
                 shared.settings.memory.uncommitted / shared.settings.parallelism as u64,
-                shared.process.metrics().in_flight_bytes.clone(),
+                shared.process.metrics(),
             ),
             shared: Arc::clone(shared),
             closes,
@@ -141,6 +183,8 @@ impl<'scope> Job<'scope> {
             reports: RefCell::default(),
             gates: RefCell::default(),
             commits: RefCell::default(),
+            states: RefCell::default(),
+            state_reports: Reports::default(),
         };
         (dataflow.build)(&job)?;
         job.check(dataflow)?;
@@ -154,8 +198,19 @@ impl<'scope> Job<'scope> {
     }
 
     /// One source and one commit: two sources would read the same partitions, a second commit would
-    /// find no committer, and without one every epoch would count as durable at once.
+    /// find no committer, and without one every epoch would count as durable at once. And every state that is
+    /// declared is kept by an operator which the commit waits for.
     fn check(&self, dataflow: &Dataflow) -> Result<()> {
+        let (mut kept, mut declared) = (self.states.borrow().clone(), dataflow.states.to_vec());
+        kept.sort_unstable();
+        declared.sort_unstable();
+        if kept != declared || !self.state_reports.borrow().is_empty() {
+            return Err(Error::internal(format!(
+                "dataflow {} declares the states {declared:?} and keeps {kept:?}; each must be declared, asked \
+                 for and given to a stateful operator before the commit",
+                dataflow.name
+            )));
+        }
         match (self.reports.borrow().len(), self.commits.borrow().len()) {
             (1, 1) => Ok(()),
             (sources, commits) => Err(Error::internal(format!(
@@ -248,6 +303,44 @@ impl<'scope> Job<'scope> {
         self.gates.borrow_mut().push(stream);
     }
 
+    /// This worker's part of the state of the operator of this name, restored from the table's marker.
+    pub fn state(&self, operator: &str) -> Result<State<'scope>> {
+        let run = self.shared.state.as_ref().ok_or_else(|| {
+            Error::internal(format!(
+                "operator {operator} keeps state, which its dataflow does not declare"
+            ))
+            .advice("add .keeping(&[…]) to the Dataflow")
+        })?;
+        self.states.borrow_mut().push(operator.to_owned());
+        let (snapshots, generation) = run.snapshots();
+        let (worker, peers) = (self.scope.index(), self.scope.peers());
+        Ok(State {
+            store: run.store(operator, worker, peers, &self.shared.process)?,
+            snapshots,
+            generation,
+            peers,
+            first: self.shared.start.epoch,
+            timeout: self.shared.settings.checkpoint.timeout,
+            process: self.process(),
+            reports: Rc::clone(&self.state_reports),
+        })
+    }
+
+    /// The columns of the table that make a row's key.
+    pub fn key_columns(&self, names: &[String]) -> Result<KeyColumns> {
+        let schema = schema_to_arrow_schema(self.shared.sink.schema()).map_err(|error| {
+            Error::data("the table's schema can't be written as an Arrow schema").caused_by(error)
+        })?;
+        KeyColumns::new(names, &schema)
+    }
+
+    /// True if rows carry Kafka's timestamp.
+    pub fn has_timestamps(&self) -> bool {
+        let fields = self.shared.sink.schema().as_struct().fields();
+        let mut fields = fields.iter();
+        fields.any(|field| Provenance::of(field) == Some(Provenance::Timestamp))
+    }
+
     /// Where to stage files for the table.
     pub fn sink(&self) -> Sink {
         self.shared.sink.clone()
@@ -266,7 +359,18 @@ impl<'scope> Job<'scope> {
             self.process(),
             cuts,
             gates,
+            self.state_gate(),
         );
         self.commits.borrow_mut().push(outcomes);
+    }
+
+    /// What the commit needs to know of state, if there is any.
+    fn state_gate(&self) -> Option<StateGate<'scope>> {
+        let run = self.shared.state.as_ref()?;
+        Some(StateGate {
+            reports: self.scope.concatenate(self.state_reports.take()),
+            operators: run.operators(),
+            snapshots: Box::new(run.commits()),
+        })
     }
 }

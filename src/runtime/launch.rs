@@ -10,10 +10,11 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::job::{Dataflow, Job};
 use super::restarts::{Failure, History, Verdict, decide};
-use super::{graph, peers, signals, start};
+use super::{peers, signals, start};
 use crate::config::{Restart, Settings};
 use crate::control::Phase;
 use crate::error::{Error, Result};
+use crate::observe::graph::Graph;
 use crate::observe::{Progress, http, registry, serve_metrics};
 use crate::process::Process;
 use crate::time::Epoch;
@@ -101,11 +102,14 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         let registry = registry(&process, &settings.pipeline.name, settings.parallelism);
         runtime.block_on(serve_metrics(registry, port))?;
     }
+    let graph = Graph::default();
     // Coordinator and commit are in process 0.
     let api = match cluster.process {
-        0 => runtime.block_on(http::serve(&settings, &process)),
+        0 => runtime.block_on(http::serve(&settings, &process, dataflow.name, &graph)),
         _ => None,
     };
+    // Without a reader nobody need listen.
+    let graph = api.is_some().then_some(graph);
     let listener = signals::listen(Arc::clone(&process))?;
     let progress = {
         let _entered = runtime.enter();
@@ -128,6 +132,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         launch(
             dataflow,
             preparation,
+            graph.clone(),
             &config(settings.parallelism, &cluster),
             process,
         )
@@ -229,14 +234,18 @@ fn chance() -> f64 {
 fn launch(
     dataflow: Dataflow,
     preparation: start::Preparation,
+    graph: Option<Graph>,
     config: &Config,
     process: &Arc<Process>,
 ) -> Result<()> {
+    if let Some(graph) = &graph {
+        graph.clear();
+    }
     let alone = matches!(config.communication, CommunicationConfig::Process(_));
     let workers = {
         let process = Arc::clone(process);
         timely::execute(config.clone(), move |worker| {
-            work(worker, &dataflow, &process, &preparation);
+            work(worker, &dataflow, &process, &preparation, graph.as_ref());
             if !alone {
                 leave_the_cluster_if_failed(&process);
             }
@@ -300,6 +309,7 @@ fn work(
     dataflow: &Dataflow,
     process: &Arc<Process>,
     preparation: &start::Preparation,
+    graph: Option<&Graph>,
 ) {
     process.register_worker();
     // A panic is a defect. It must not leave the other workers parked for ever.
@@ -307,17 +317,12 @@ fn work(
         let Some(shared) = preparation.on_worker(worker)? else {
             return Ok(());
         };
-        let build = |worker: &mut Worker| {
-            worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
-                Job::build(dataflow, &shared, scope)
-            })
-        };
-        if worker.index() == 0 {
-            let (built, graph) = graph::drawn(worker, build);
-            built?;
-            process.control().built(graph);
-        } else {
-            build(worker)?;
+        let watched = graph.map(|graph| graph.watch(worker));
+        worker.dataflow_named::<Epoch, _, _>(dataflow.name, |scope| {
+            Job::build(dataflow, &shared, scope)
+        })?;
+        if let (0, Some(watched)) = (worker.index(), watched) {
+            process.control().built(watched.drawn(worker));
         }
         process.has_started();
         while worker.has_dataflows() && !process.has_failed() {

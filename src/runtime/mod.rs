@@ -13,7 +13,7 @@
 //! whether the whole of it begins again: a fresh [`Process`](crate::process::Process), new workers, the
 //! table's marker.
 
-mod graph;
+mod commits;
 mod job;
 mod launch;
 mod migrate;
@@ -22,6 +22,7 @@ mod restarts;
 mod share;
 mod signals;
 mod start;
+mod state;
 pub(crate) mod table;
 
 pub use job::{Dataflow, Job, OwnTable};

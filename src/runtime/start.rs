@@ -14,14 +14,17 @@ use timely::worker::Worker;
 
 use super::job::{Dataflow, Shared};
 use super::share;
+use super::state::{RunState, States};
 use super::table::{self, Columns, OpenTable};
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
 use crate::checkpoint::savepoint::Savepoint;
+use crate::checkpoint::state;
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
 use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Stored, Sweep, read_savepoint};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
+use crate::state::Share;
 use crate::time::Generation;
 
 /// What worker 0 tells the others.
@@ -32,10 +35,22 @@ enum Said {
         generation: Generation,
         /// The snapshot that the run builds on.
         snapshot: Option<i64>,
+        /// The state to begin with, if the dataflow keeps any.
+        state: Option<BeginsWith>,
         /// What all processes of the run must agree on: settings by key.
         settings: Vec<(String, Option<String>)>,
     },
     Failed(String),
+}
+
+/// The state that a run begins with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct BeginsWith {
+    /// Its name, see [`state::begin`].
+    name: String,
+    /// True if no newer one was ever named: a process that should not run any more, and still tidies up, keeps its
+    /// files.
+    is_newest: bool,
 }
 
 /// The start of one process, called by each of its workers.
@@ -88,10 +103,11 @@ impl Preparation {
                 start,
                 generation,
                 snapshot,
+                state,
                 settings,
             }) => {
                 self.agree(&settings)?;
-                self.follow(start, generation, snapshot).map(Some)
+                self.follow(start, generation, snapshot, state).map(Some)
             }
             // Worker 0 is about to say it itself, with the kind of the error. It wakes us then.
             Some(Said::Failed(_)) if worker.index() < self.settings.parallelism => {
@@ -136,6 +152,15 @@ impl Preparation {
                 min_to_keep: settings.snapshots.min_to_keep,
             }));
         let resumed = observed.marker().map(|marker| marker.epoch);
+        let states = States::open(&self.dataflow, settings, &table)?;
+        // A state that can't be restored must not fence a process that runs. If the claim is outrun, and the
+        // state becomes another one, its restore is what looks at it.
+        let carried = observed.carried();
+        let newest = observed.marker().and_then(|m| m.state_snapshot.clone());
+        let begun = state::begin(carried.as_ref(), self.dataflow.name, states.is_some())?;
+        if let (Some(states), Some(name)) = (&states, begun) {
+            self.process.block_on(states.find(&name))?;
+        }
         let cluster_id = cluster.id();
         let ours = self.process.claimed();
         let mut beginning = Beginning::default();
@@ -146,6 +171,7 @@ impl Preparation {
             let topics = cluster.topics(&partitions)?;
             ends = self.bounded.then(|| positions::ends(&topics));
             beginning = positions::begin(carried, &topics, policies(settings))?;
+            beginning.state = state::begin(carried, self.dataflow.name, states.is_some())?;
             Ok(beginning.clone())
         };
         let claim = Committer::claim(observed, cluster_id.as_deref(), begin);
@@ -183,12 +209,19 @@ impl Preparation {
         let snapshot = table.metadata().current_snapshot_id();
         let stored = Stored::new(table.clone(), snapshot);
         let sink = self.sink(table, generation, Some(committer));
-        let shared = self.share(cluster, sink, stored, start.clone(), marker.topic_ids);
+        let state = marker.state_snapshot.map(|name| BeginsWith {
+            is_newest: newest.as_ref() == Some(&name),
+            name,
+        });
+        let run_state = self.state(states, generation, state.as_ref())?;
+        let topic_ids = marker.topic_ids;
+        let shared = self.share(cluster, sink, stored, start.clone(), topic_ids, run_state);
         *self.slot() = Some(Arc::new(shared));
         Ok(Said::Started {
             start,
             generation,
             snapshot,
+            state,
             settings: agreed(&self.settings),
         })
     }
@@ -242,6 +275,7 @@ impl Preparation {
         start: Start,
         generation: Generation,
         snapshot: Option<i64>,
+        state: Option<BeginsWith>,
     ) -> Result<Arc<Shared>> {
         let mut slot = self.slot();
         if let Some(shared) = &*slot {
@@ -254,12 +288,33 @@ impl Preparation {
         let columns = Columns::of(&self.dataflow, &self.settings)?;
         let opened = self.process.block_on(table::open(&self.settings, columns));
         let table = opened?.table;
+        let states = States::open(&self.dataflow, &self.settings, &table)?;
+        let run_state = self.state(states, generation, state.as_ref())?;
         let stored = Stored::new(table.clone(), snapshot);
         let sink = self.sink(table, generation, None);
         // The check of the topics is worker 0's.
-        let shared = Arc::new(self.share(cluster, sink, stored, start, BTreeMap::new()));
+        let shared = self.share(cluster, sink, stored, start, BTreeMap::new(), run_state);
+        let shared = Arc::new(shared);
         *slot = Some(Arc::clone(&shared));
         Ok(shared)
+    }
+
+    /// What the dataflow's states are restored from, if it keeps any.
+    fn state(
+        &self,
+        states: Option<States>,
+        generation: Generation,
+        begins_with: Option<&BeginsWith>,
+    ) -> Result<Option<RunState>> {
+        let (Some(states), Some(BeginsWith { name, is_newest })) = (states, begins_with) else {
+            return Ok(None);
+        };
+        let share = match is_newest {
+            true => Share::Newest,
+            false => Share::Nothing,
+        };
+        let snapshot = self.process.block_on(states.find(name))?;
+        RunState::new(states, snapshot, share, &self.settings, generation).map(Some)
     }
 
     fn sink(&self, table: Table, generation: Generation, committer: Option<Committer>) -> Sink {
@@ -285,8 +340,10 @@ impl Preparation {
         stored: Stored,
         start: Start,
         topic_ids: BTreeMap<String, String>,
+        state: Option<RunState>,
     ) -> Shared {
         Shared {
+            state,
             topics: TopicWatch::new(
                 Arc::clone(&cluster),
                 topic_ids,
@@ -331,7 +388,7 @@ impl Preparation {
 
 /// The settings that decide what is read and what is written; secrets are masked.
 fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 12] = [
         "pipeline.",
         "kafka.topic",
         "catalog.",
@@ -341,6 +398,9 @@ fn agreed(settings: &Settings) -> Vec<(String, Option<String>)> {
         "stats.",
         "on-",
         "checkpoint.",
+        "state.checkpoints.",
+        "dedup.",
+        "max-parallelism",
     ];
     let decides = |key: &str| PREFIXES.iter().any(|prefix| key.starts_with(prefix));
     let effective = settings.effective().into_iter();

@@ -144,11 +144,30 @@ pub(crate) fn declared(settings: &Settings) -> Result<Option<Schema>> {
         .map_err(|error| settings.blame("table.columns", error))
 }
 
+fn reveal(secret: &Option<Secret>) -> Option<String> {
+    secret.as_ref().map(|secret| secret.reveal().to_owned())
+}
+
+fn address(uri: &Option<Uri>) -> Option<String> {
+    uri.as_ref().map(|uri| uri.reveal().to_owned())
+}
+
+/// How to reach S3, for tables and state alike.
+pub(crate) fn s3_options(settings: &Settings) -> S3Options {
+    let s3 = &settings.s3;
+    S3Options {
+        endpoint: address(&s3.endpoint),
+        access_key: s3.access_key.clone(),
+        secret_key: reveal(&s3.secret_key),
+        session_token: reveal(&s3.session_token),
+        region: s3.region.clone(),
+        path_style: s3.path_style_access,
+    }
+}
+
 /// How the settings say that the catalog is reached.
 pub(crate) fn catalog_options(settings: &Settings, create: bool) -> CatalogOptions {
-    let reveal = |secret: &Option<Secret>| secret.as_ref().map(|s| s.reveal().to_owned());
-    let address = |uri: &Option<Uri>| uri.as_ref().map(|uri| uri.reveal().to_owned());
-    let (catalog, s3) = (&settings.catalog, &settings.s3);
+    let catalog = &settings.catalog;
     CatalogOptions {
         kind: match catalog.kind {
             config::CatalogKind::Sql => CatalogKind::Sql,
@@ -167,14 +186,7 @@ pub(crate) fn catalog_options(settings: &Settings, create: bool) -> CatalogOptio
             .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
             .collect(),
         properties: Default::default(),
-        s3: S3Options {
-            endpoint: address(&s3.endpoint),
-            access_key: s3.access_key.clone(),
-            secret_key: reveal(&s3.secret_key),
-            session_token: reveal(&s3.session_token),
-            region: s3.region.clone(),
-            path_style: s3.path_style_access,
-        },
+        s3: s3_options(settings),
         create,
     }
 }

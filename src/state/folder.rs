@@ -268,13 +268,7 @@ impl Folder {
         match &self.place {
             Place::Local(folder) => {
                 let path = folder.join(name);
-                blocking(move || match fs::remove_file(&path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        Err(failed("delete", &path, error))
-                    }
-                    _ => Ok(()),
-                })
-                .await
+                blocking(move || files::remove_file(&path)).await
             }
             Place::S3 { bucket, prefix } => {
                 let deleted = bucket.delete(&format!("{prefix}{name}")).await;

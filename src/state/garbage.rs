@@ -137,27 +137,30 @@ impl SnapshotStore {
 
     /// The names of the data files in all manifests that stay.
     async fn named(&self, keep: &Keep, names: &[String]) -> Result<BTreeSet<String>> {
-        let mut missing = keep.ids.clone();
+        let mut found_newest = false;
         let mut named = BTreeSet::new();
         for name in names {
             let FileKind::Manifest(id) = FileKind::of(name) else {
                 continue;
             };
-            missing.remove(&id.to_string());
-            if keep.manifest(&id) == Verdict::Dropped {
+            let verdict = keep.manifest(&id);
+            if verdict == Verdict::Dropped {
                 continue;
             }
+            found_newest |= verdict == Verdict::Kept && id.rank() == keep.newest;
             let manifest = self.manifest(&id).await?;
             named.extend(manifest.files().into_iter().map(str::to_owned));
         }
-        match missing.first() {
-            None => Ok(named),
-            Some(id) => Err(Error::diverged(format!(
-                "the state snapshot {id}, which is to be kept, is not in {}",
-                self.location()
-            ))
-            .advice("no state file was deleted; see whether something else deletes them")),
+        // Older ones may have gone before: a table that was rolled back leads to them again.
+        if found_newest {
+            return Ok(named);
         }
+        let Rank { generation, epoch } = keep.newest;
+        Err(Error::diverged(format!(
+            "the newest state snapshot, of generation {generation} and epoch {epoch}, is not in {}",
+            self.location()
+        ))
+        .advice("no state file was deleted; see whether something else deletes them"))
     }
 
     /// Deletes files; how many could be, and how many could not.

@@ -143,9 +143,9 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
         let mut absent = Vec::with_capacity(keys.len());
         for (key, found) in keys.into_iter().zip(entries) {
             let is_live = |found: Vec<u8>| !encoding::is_dead(&key, &found, now_ms);
-            let is_absent = !found.is_some_and(is_live) && !(lives && put.contains(&key));
-            absent.push(is_absent);
-            if is_absent {
+            let is_there = found.is_some_and(is_live) || (lives && put.contains(&key));
+            absent.push(!is_there);
+            if !is_there {
                 put.insert(key);
             }
         }

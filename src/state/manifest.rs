@@ -158,6 +158,9 @@ impl Manifest {
             ))
             .advice("nothing was changed; a newer calve has written it: run that version"));
         }
+        if version == 0 {
+            return Err(damaged("there is no format 0".to_owned()));
+        }
         let sealed: Sealed = serde_json::from_slice(text).map_err(unreadable)?;
         let found = checksum(sealed.snapshot.get().as_bytes());
         if found != sealed.checksum {

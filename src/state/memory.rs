@@ -82,7 +82,7 @@ impl StateBackend for MemoryBackend {
     }
 
     fn write(&mut self, changes: Changes) -> Result<()> {
-        for (key, value) in changes.into_iter() {
+        for (key, value) in changes {
             match value {
                 Some(value) => self.entries.insert(key, value),
                 None => self.entries.remove(&key),

@@ -13,6 +13,24 @@
 //! the worker holds ([`MaxParallelism`]). When the operator's frontier has passed an epoch it takes a
 //! [`LocalSnapshot`], which is all that the dataflow waits for; the rest happens beside it.
 //!
+//! What the room rests on:
+//!
+//! * *A snapshot exists if and only if its manifest does*, and the manifest is written last: every file
+//!   and every name is durable by then. A table commit that names a snapshot names something that is there.
+//! * *Nothing is overwritten, and nothing is patched*: every file has a name of its own (`names.rs`), so a
+//!   process that is a zombie by now can upload, and fail, without anybody minding. What a process of one
+//!   generation may delete while another lives is argued, and tested, in `garbage.rs`.
+//! * *Nothing is believed unread*: each file has a checksum in the manifest, the manifest has its own. What
+//!   is torn, missing or changed is an error that names the file and the snapshots there are besides.
+//! * *The same input makes the same state*: keys are hashed and encoded in one way for ever
+//!   (`key_group.rs`, `encoding.rs`), and entries expire by a time that the operator gives.
+//! * *Memory is bounded* by configuration for RocksDB. The other backend is the state itself.
+//!
+//! What this room must never do: read a clock, know of a dataflow, decide which snapshot is restored (the
+//! table's marker says that), or delete a file because it is old.
+//!
+//! An operator declares what it remembers and uses it, in so many lines:
+//!
 //! ```
 //! use std::time::Duration;
 //! use calve::state::{Assignment, BackendKind, Backends, MaxParallelism, StateStore};
@@ -40,6 +58,8 @@ mod encoding;
 mod files;
 mod folder;
 mod garbage;
+#[cfg(test)]
+mod histories;
 mod key_group;
 mod keyed;
 mod local;

@@ -18,12 +18,13 @@ use std::path::Path;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, Options, ReadOptions,
-    UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, LruCacheOptions, Options,
+    ReadOptions, UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 
 use super::backend::{Changes, Horizon, StateBackend, Visit};
 use super::encoding;
+use super::files;
 use crate::error::{Error, Result};
 
 /// What all databases of a process share.
@@ -34,20 +35,32 @@ pub(super) struct Rocks {
 }
 
 /// Bytes of one write buffer: the most that a snapshot has to flush.
-const WRITE_BUFFER_BYTES: usize = 8 << 20;
+const WRITE_BUFFER_BYTES: usize = 4 << 20;
+/// Merged files go to the disk bit by bit: a snapshot's sync must not wait for all of one.
+const BYTES_PER_SYNC: u64 = 1 << 20;
 /// Bytes of one data block. A hit reads one of them; a miss is answered by the filter.
 const BLOCK_BYTES: usize = 8 << 10;
 /// One look-up in a hundred for an absent key reads a block in vain.
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 /// The part of a write buffer that its own filter takes.
 const BUFFER_FILTER_RATIO: f64 = 0.1;
+/// The cache has few shards: the filter of a large file has to fit into one, or it is read at every look-up.
+const CACHE_SHARD_BITS: i32 = 3;
+/// The record of all files begins anew at this size; every snapshot uploads it.
+const RECORD_BYTES_MAX: usize = 256 << 10;
 /// Sorted runs before some are merged.
-const RUNS_BEFORE_COMPACTION: i32 = 8;
+const RUNS_BEFORE_COMPACTION: i32 = 12;
+/// Sorted runs at which writes slow down, and at which they wait: merging has fallen far behind.
+const RUNS_SLOW: i32 = 48;
+const RUNS_STOP: i32 = 64;
 
 impl Rocks {
     pub(super) fn new(memory_bytes: u64) -> Self {
         let bytes = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
-        let cache = Cache::new_lru_cache(bytes);
+        let mut options = LruCacheOptions::default();
+        options.set_capacity(bytes);
+        options.set_num_shard_bits(CACHE_SHARD_BITS);
+        let cache = Cache::new_lru_cache_opts(&options);
         // Write buffers are paid for from the cache. They may take half of it, then they are flushed.
         let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
             bytes / 2,
@@ -77,6 +90,9 @@ impl Rocks {
         options.set_compaction_style(DBCompactionStyle::Universal);
         options.set_universal_compaction_options(&universal);
         options.set_level_zero_file_num_compaction_trigger(RUNS_BEFORE_COMPACTION);
+        options.set_level_zero_slowdown_writes_trigger(RUNS_SLOW);
+        options.set_level_zero_stop_writes_trigger(RUNS_STOP);
+        options.set_bytes_per_sync(BYTES_PER_SYNC);
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_manager(&self.buffers);
         options.set_write_buffer_size(WRITE_BUFFER_BYTES);
@@ -85,6 +101,7 @@ impl Rocks {
         options.set_memtable_prefix_bloom_ratio(BUFFER_FILTER_RATIO);
         options.set_max_background_jobs(2);
         options.set_max_open_files(512);
+        options.set_max_manifest_file_size(RECORD_BYTES_MAX);
         options.set_keep_log_file_num(1);
         options.set_max_log_file_size(1 << 20);
         options.set_stats_dump_period_sec(0);
@@ -164,7 +181,7 @@ impl StateBackend for RocksBackend {
 
     fn write(&mut self, changes: Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
-        for (key, value) in changes.into_iter() {
+        for (key, value) in changes {
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
@@ -190,6 +207,13 @@ impl StateBackend for RocksBackend {
     fn snapshot(&mut self, folder: &Path) -> Result<()> {
         Checkpoint::new(&self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(folder))
-            .map_err(|error| self.failed("snapshot", error))
+            .map_err(|error| self.failed("snapshot", error))?;
+        // Nothing is ever logged, so these are empty.
+        for (name, _) in files::list(folder)? {
+            if name.ends_with(".log") {
+                files::remove_file(&folder.join(name))?;
+            }
+        }
+        Ok(())
     }
 }

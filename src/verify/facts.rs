@@ -96,7 +96,7 @@ pub struct KafkaFacts {
     pub topics: Work<BTreeMap<String, TopicSettings>>,
 }
 
-/// The checkpoint directory.
+/// A directory that checkpoints or savepoints are kept in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     /// Where it is, secrets masked; none if none is configured.
@@ -164,6 +164,8 @@ pub struct Facts {
     pub kafka: KafkaFacts,
     /// The checkpoint directory.
     pub checkpoint_dir: Located,
+    /// The directory of savepoints.
+    pub savepoint_dir: Located,
     /// Where the catalog is, secrets masked.
     pub catalog_address: String,
     /// How long the catalog took to open and answer.

@@ -4,7 +4,7 @@
 //!   settings ──────────────────────────────────────────────┐
 //!   librdkafka: the configuration in force ────────────────┤
 //!   brokers: topics, watermarks, retention ────────────────┼─▶ Facts ─▶ judge ─▶ Report     calve verify
-//!   checkpoint directory: a scratch file ──────────────────┤     (pure)
+//!   directories of checkpoints and savepoints: a file ──────┤     (pure)
 //!   catalog: the table, and a scratch table for the swap ──┤
 //!   the table itself: markers, rows (the audit) ───────────┘
 //! ```

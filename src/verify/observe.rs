@@ -47,9 +47,11 @@ pub async fn observe(settings: &Settings, options: &Options) -> Result<Facts> {
         Err(_) => Work::Omitted(UNOPENED),
     };
     let now_ms = now_ms();
-    let (kafka, checkpoint_dir, table, probe) = tokio::join!(
+    let state = &settings.state;
+    let (kafka, checkpoint_dir, savepoint_dir, table, probe) = tokio::join!(
         source(settings),
-        located(settings),
+        located(settings, state.checkpoints_dir.as_deref()),
+        located(settings, state.savepoints_dir.as_deref()),
         sink(settings, table, options),
         probe(catalog.as_ref().ok(), &ident, options),
     );
@@ -60,6 +62,7 @@ pub async fn observe(settings: &Settings, options: &Options) -> Result<Facts> {
         now_ms,
         kafka,
         checkpoint_dir,
+        savepoint_dir,
         catalog_address: masked(address),
         catalog: catalog.map(|_| took).into(),
         table,
@@ -117,8 +120,8 @@ fn brokers(kafka: &crate::config::Kafka, pipeline: &str) -> Result<Brokers> {
     })
 }
 
-async fn located(settings: &Settings) -> Located {
-    let Some(location) = &settings.state.checkpoints_dir else {
+async fn located(settings: &Settings, location: Option<&str>) -> Located {
+    let Some(location) = location else {
         return Located {
             location: None,
             medium: Work::Omitted("none is configured"),

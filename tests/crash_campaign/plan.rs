@@ -13,6 +13,22 @@ pub const POINTS: [&str; 7] = [
     "group-offsets",
 ];
 
+/// Those, and the ones of a dataflow that keeps state.
+pub const POINTS_WITH_STATE: [&str; 12] = [
+    "write",
+    "staged",
+    "state-upload",
+    "state-uploaded",
+    "commit",
+    "state-complete",
+    "before-swap",
+    "after-swap",
+    "proved",
+    "state-tidy",
+    "group-offsets",
+    "state-restore",
+];
+
 /// One process, or two at once, until one kill.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
@@ -45,13 +61,13 @@ pub enum Act {
 }
 
 /// The lives of a round: each kind has its share, everything else is random.
-pub fn lives(seed: u64, count: u64) -> Vec<Life> {
+pub fn lives(seed: u64, count: u64, points: &'static [&'static str]) -> Vec<Life> {
     let mut random = Random::new(seed);
     let mut lives: Vec<Life> = (0..count)
         .map(|n| Life {
             workers: random.between(1, 6),
             interval_ms: random.between(50, 500),
-            act: act(n, &mut random),
+            act: act(n, seed, points, &mut random),
         })
         .collect();
     // Fisher and Yates.
@@ -61,13 +77,14 @@ pub fn lives(seed: u64, count: u64) -> Vec<Life> {
     lives
 }
 
-fn act(n: u64, random: &mut Random) -> Act {
+fn act(n: u64, seed: u64, points: &'static [&'static str], random: &mut Random) -> Act {
     match n % 25 {
         0..10 => Act::Kill {
             after_ms: random.between(0, 1_200),
         },
         10..20 => Act::Die {
-            point: POINTS[n as usize % POINTS.len()],
+            // Rounds follow each other with following seeds, so each point has its turn.
+            point: points[n.wrapping_add(seed) as usize % points.len()],
             passes: random.below(5),
         },
         20 | 21 => Act::LoseAnswer {
@@ -75,7 +92,7 @@ fn act(n: u64, random: &mut Random) -> Act {
             after_ms: random.between(200, 1_500),
         },
         22 | 23 => Act::Zombie {
-            point: random.pick(&POINTS),
+            point: random.pick(points),
             passes: random.below(3),
             workers: random.between(1, 6),
             then_ms: random.between(0, 1_000),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::outcome::Outcome;
 use super::plan::{Act, Life};
-use crate::support::{Catalog, Finished, Load, Pipeline, Random, Running, Topic, Warehouse};
+use crate::support::{Calve, Catalog, Finished, Load, Pipeline, Random, Running, Topic, Warehouse};
 
 const SIGKILL: i32 = 9;
 /// The exit code of a process that a newer one has replaced.
@@ -32,8 +32,34 @@ pub enum Guard {
     Off,
 }
 
+/// What the processes run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// The main job: every record once.
+    Ingest,
+    /// Of records that are sent again one: every third record of the load was sent before.
+    Dedup,
+}
+
+impl Job {
+    fn calve(self, pipeline: &Pipeline) -> Calve {
+        match self {
+            Job::Ingest => pipeline.run(),
+            Job::Dedup => pipeline.dedup(),
+        }
+    }
+
+    fn load(self, topic: &Topic, rate: u64, seed: u64) -> Load {
+        match self {
+            Job::Ingest => Load::seeded(topic, rate, seed),
+            Job::Dedup => Load::repeating(topic, rate, 3, seed),
+        }
+    }
+}
+
 /// A round under way.
 pub struct Round {
+    job: Job,
     pipeline: Pipeline,
     guard: Guard,
     starts: u64,
@@ -46,9 +72,10 @@ pub struct Round {
 
 impl Round {
     /// Plays a round: these lives under load, then a drain, then both readers count.
-    pub fn play(seed: u64, lives: &[Life], guard: Guard) -> Outcome {
+    pub fn play(job: Job, seed: u64, lives: &[Life], guard: Guard) -> Outcome {
         let topic = Topic::create("campaign", 6);
         let mut round = Round {
+            job,
             pipeline: Pipeline::with(&topic, Catalog::Rest, Warehouse::S3),
             guard,
             starts: 0,
@@ -58,7 +85,7 @@ impl Round {
         };
         let mut random = Random::new(seed);
         let loads = [
-            Load::seeded(&topic, RATES[0], random.next()),
+            job.load(&topic, RATES[0], random.next()),
             Load::transactions(&topic, RATES[1], random.next()),
         ];
         for life in lives {
@@ -78,9 +105,19 @@ impl Round {
         } = round;
         outcome.restarts = starts - 1;
         outcome.records = produced.count;
-        outcome.lost = table.lost(&produced);
-        outcome.duplicated = table.duplicated();
-        outcome.complaints.extend(table.complaints(&produced));
+        match job {
+            Job::Ingest => {
+                outcome.lost = table.lost(&produced);
+                outcome.duplicated = table.duplicated();
+                outcome.complaints.extend(table.complaints(&produced));
+            }
+            Job::Dedup => {
+                let different = produced.count - produced.repeated;
+                outcome.lost = different.saturating_sub(table.distinct_ids);
+                outcome.duplicated = table.count - table.distinct_ids;
+                outcome.complaints.extend(table.dedup_complaints(&produced));
+            }
+        }
         if outcome.complaints.is_empty() {
             // A long campaign must not fill the disk.
             pipeline.change_table(json!({ "purge": true }));
@@ -149,7 +186,8 @@ impl Round {
             Guard::On => ("", "delete"),
             Guard::Off => ("guard=return(off)", "keep"),
         };
-        let run = self.pipeline.run().workers(workers as usize).quiet();
+        let run = self.job.calve(&self.pipeline);
+        let run = run.workers(workers as usize).quiet();
         run.set("checkpoint.interval", &format!("{}ms", life.interval_ms))
             .set("checkpoint.min-pause", "0s")
             .set("on-orphans", orphans)
@@ -223,7 +261,8 @@ impl Round {
     /// A last process, which reads the rest and ends by itself.
     fn drain(&mut self) {
         self.starts += 1;
-        let run = self.pipeline.run().workers(4).bounded().quiet();
+        let run = self.job.calve(&self.pipeline);
+        let run = run.workers(4).bounded().quiet();
         let mut process = run.start();
         self.watch(&mut process, DRAIN_MAX, |_| false);
         // It does nothing to a process that has ended.

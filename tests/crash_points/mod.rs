@@ -22,6 +22,7 @@ use crate::support::{Calve, Catalog, Load, Pipeline, Topic, Warehouse};
 mod drained;
 mod foreign;
 mod killed;
+mod state;
 mod storage;
 mod takeover;
 

@@ -53,7 +53,10 @@ setup_packages() {
   local packages=(curl ca-certificates openssl python3 python3-venv util-linux)
   java_ok || packages+=(default-jre-headless)
   command -v mvn >/dev/null || packages+=(maven)
+  # The UI is tested in a browser.
+  command -v chromedriver >/dev/null || packages+=(chromium chromium-driver)
   apt_install "${packages[@]}"
+  command -v chromedriver >/dev/null || fail "chromedriver and its browser are needed and were not found"
   java_ok || fail "Java 17 or newer is needed (Kafka, Iceberg's REST catalog); java here is: $(java -version 2>&1 | head -1)"
   if ! postgres_bin >/dev/null; then
     # Debian would start a cluster of its own on port 5432; the tests make theirs in a temporary folder.

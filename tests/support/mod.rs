@@ -17,6 +17,7 @@
 //! Every test has a topic, a table and a group of its own, so that all of them can run at once.
 //! What a test starts ends with it, also when it panics.
 
+mod browser;
 mod calve;
 mod http;
 mod kafka;
@@ -32,6 +33,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use browser::{Browser, ENTER, RIGHT, TAB};
 pub use calve::{Calve, Finished, Running};
 pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};

@@ -90,6 +90,25 @@ impl Pipeline {
         self.calve(&["run"])
     }
 
+    /// `calve run dedup` by `sample_id`, its state's snapshots beside the warehouse.
+    pub fn dedup(&self) -> Calve {
+        self.calve(&["run", "dedup"])
+            .env("CALVE_DEDUP_KEY", "sample_id")
+            .env("FLINK_CHECKPOINT_DIR", &self.checkpoints_location())
+            .env(
+                "CALVE_STATE_LOCAL_DIR",
+                &format!("{}/state", self.dir().display()),
+            )
+    }
+
+    /// Where snapshots of state are kept, as calve is told it.
+    pub fn checkpoints_location(&self) -> String {
+        match self.warehouse {
+            Warehouse::Local => format!("file://{}/checkpoints", self.dir().display()),
+            Warehouse::S3 => format!("{}/checkpoints", self.warehouse_location()),
+        }
+    }
+
     /// Any command with that environment.
     pub fn calve(&self, args: &[&str]) -> Calve {
         let mut calve = Calve::new(args, self.dir())

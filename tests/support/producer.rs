@@ -36,6 +36,12 @@ pub struct Produced {
     pub id_sum: u64,
     /// The offsets in each partition.
     pub partitions: BTreeMap<i32, Vec<i64>>,
+    /// How many of the records had been sent before.
+    #[serde(default)]
+    pub repeated: u64,
+    /// The sum of their ids.
+    #[serde(default)]
+    pub repeated_id_sum: u64,
 }
 
 impl Produced {
@@ -49,6 +55,8 @@ impl Produced {
     pub fn and(mut self, other: &Produced) -> Produced {
         self.count += other.count;
         self.id_sum = self.id_sum.wrapping_add(other.id_sum);
+        self.repeated += other.repeated;
+        self.repeated_id_sum = self.repeated_id_sum.wrapping_add(other.repeated_id_sum);
         for (partition, offsets) in &other.partitions {
             self.partitions
                 .entry(*partition)
@@ -94,6 +102,8 @@ pub struct Producer {
     recorder: Recorder,
     produced: Produced,
     samples: Samples,
+    /// The last samples that may be sent again.
+    sent: Vec<(u64, String)>,
     next_partition: i32,
 }
 
@@ -138,6 +148,7 @@ impl Producer {
             recorder,
             produced: Produced::default(),
             samples: Samples::new(seed),
+            sent: Vec::new(),
             next_partition: 0,
         }
     }
@@ -152,9 +163,53 @@ impl Producer {
         self
     }
 
+    /// Produces this many records, of which every `every`th is one of the last ten thousand samples once more, in
+    /// whatever partition it is: what a producer does that sends again what it has no answer to.
+    pub fn repeating_samples(&mut self, count: usize, every: u64) -> &mut Self {
+        const REMEMBERED: usize = 10_000;
+        for _ in 0..count {
+            let draw = self.samples.random.next();
+            if draw % every == 0 && !self.sent.is_empty() {
+                let index = (draw / every) as usize % self.sent.len();
+                let (id, json) = self.sent[index].clone();
+                self.again(id, &json);
+                continue;
+            }
+            let (id, json) = self.samples.next();
+            let partition = self.turn();
+            self.enqueue(partition, id, None, Some(json.as_bytes()));
+            match self.sent.len() < REMEMBERED {
+                true => self.sent.push((id, json)),
+                false => self.sent[draw as usize % REMEMBERED] = (id, json),
+            }
+        }
+        self
+    }
+
+    /// Sends the last samples of [`Producer::repeating_samples`] once more, all of them.
+    pub fn repeat_all(&mut self) -> &mut Self {
+        for (id, json) in self.sent.clone() {
+            self.again(id, &json);
+        }
+        self
+    }
+
+    fn again(&mut self, id: u64, json: &str) {
+        let partition = self.turn();
+        self.enqueue(partition, id, None, Some(json.as_bytes()));
+        self.produced.repeated += 1;
+        self.produced.repeated_id_sum = self.produced.repeated_id_sum.wrapping_add(id);
+    }
+
     /// Produces one payload that is no sample; it counts, with an id of 0.
     pub fn raw(&mut self, partition: i32, payload: &[u8]) -> &mut Self {
         self.enqueue(partition, 0, None, Some(payload));
+        self
+    }
+
+    /// The same with a timestamp of the caller's.
+    pub fn raw_at(&mut self, partition: i32, timestamp_ms: i64, payload: &[u8]) -> &mut Self {
+        self.enqueue_at(partition, 0, Some(timestamp_ms), None, Some(payload));
         self
     }
 
@@ -237,11 +292,23 @@ impl Producer {
     }
 
     fn enqueue(&mut self, partition: i32, id: u64, key: Option<&[u8]>, payload: Option<&[u8]>) {
+        self.enqueue_at(partition, id, None, key, payload);
+    }
+
+    fn enqueue_at(
+        &mut self,
+        partition: i32,
+        id: u64,
+        timestamp_ms: Option<i64>,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+    ) {
         let mut record =
             BaseRecord::<[u8], [u8], usize>::with_opaque_to(&self.topic.name, id as usize)
                 .partition(partition);
         record.key = key;
         record.payload = payload;
+        record.timestamp = timestamp_ms;
         while let Err((error, rejected)) = self.inner.send(record) {
             match error {
                 // A new partition is known after the next refresh of the metadata.
@@ -325,13 +392,31 @@ impl Load {
 
     /// The same with ids from a seed of the caller's.
     pub fn seeded(topic: &Topic, rate: u64, seed: u64) -> Load {
+        Self::steady(topic, rate, seed, |producer, count| {
+            producer.samples(count);
+        })
+    }
+
+    /// The same with every `every`th record sent before.
+    pub fn repeating(topic: &Topic, rate: u64, every: u64, seed: u64) -> Load {
+        Self::steady(topic, rate, seed, move |producer, count| {
+            producer.repeating_samples(count, every);
+        })
+    }
+
+    fn steady(
+        topic: &Topic,
+        rate: u64,
+        seed: u64,
+        produce: impl Fn(&mut Producer, usize) + Send + 'static,
+    ) -> Load {
         let mut producer = Producer::with(topic, &[], seed);
         Self::spawn(move |stopped| {
             let begin = Instant::now();
             let mut sent = 0;
             while !stopped() {
                 let due = begin.elapsed().as_millis() as u64 * rate / 1000;
-                producer.samples((due - sent) as usize);
+                produce(&mut producer, (due - sent) as usize);
                 sent = due;
                 thread::sleep(Duration::from_millis(10));
             }

@@ -148,6 +148,34 @@ impl Table {
         complaints
     }
 
+    /// Each record that was produced is there once, however often it was sent.
+    #[track_caller]
+    pub fn assert_deduplicated(&self, produced: &Produced) {
+        let complaints = self.dedup_complaints(produced);
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    }
+
+    /// What is wrong with a table that shall hold each record once, however often it was sent. Which of its
+    /// copies is there, nobody has to know: producers may have put them into different partitions.
+    pub fn dedup_complaints(&self, produced: &Produced) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let expected = produced.count - produced.repeated;
+        let id_sum = produced.id_sum.wrapping_sub(produced.repeated_id_sum);
+        if (self.count, self.distinct_ids) != (expected, expected) {
+            complaints.push(format!(
+                "{} rows of {} different records in the table, {expected} different records were produced",
+                self.count, self.distinct_ids
+            ));
+        }
+        if self.id_sum != id_sum {
+            complaints.push(format!(
+                "the sum of the ids is {}, that of the different records {id_sum}",
+                self.id_sum
+            ));
+        }
+        complaints
+    }
+
     /// How many of the offsets that were produced are not there, as far as their number tells.
     pub fn lost(&self, produced: &Produced) -> u64 {
         let of_partition = |(partition, expected): (&i32, &Vec<i64>)| {

@@ -37,7 +37,8 @@ fn the_rows_of_a_file_may_lie_where_its_origin_says() {
         (&whole, 9..21, Origin::Marker(2), vec![(9, 10), (20, 21)]),
         (&whole, 10..20, Origin::Marker(4), vec![(10, 20)]),
         (&whole, 5..30, Origin::Foreign, vec![]),
-        (&whole, 4..32, Origin::Foreign, vec![(4, 5), (30, 32)]),
+        // What is before the pipeline's beginning another engine may have written.
+        (&whole, 4..32, Origin::Foreign, vec![(30, 32)]),
         (&whole, 5..6, Origin::Expired, vec![(5, 6)]),
         (&expired, 0..20, Origin::Expired, vec![]),
         (&expired, 18..22, Origin::Expired, vec![(20, 22)]),

@@ -104,7 +104,8 @@ fn rewind_undoes_what_the_rolled_back_commits_had_read() {
     // To before the first claim: nothing is in the table, so nothing comes before.
     let recovery = recovered(&retained, recorded(), None, Rewind);
     assert_eq!(recovery.next, offsets(&[(0, 3), (1, 7)]));
-    assert_eq!((recovery.newest, recovery.state_snapshot), (None, None));
+    assert_eq!(recovery.newest, None);
+    assert_eq!(recovery.state_snapshot.as_deref(), Some(EMPTY_STATE));
     assert_eq!(recovery.topic_ids, ids("A"));
 }
 
@@ -175,9 +176,40 @@ fn continue_goes_on_from_the_recorded_marker_and_says_what_it_leaves_out() {
 }
 
 #[test]
-fn continue_never_goes_back_behind_what_the_table_holds() {
-    // A rollback to the claim, a start that recovered from there and read up to 8, and then the rollback was
-    // undone: the table holds everything up to 30 again.
+fn rewind_to_before_the_first_commit_is_back_at_the_empty_state() {
+    let [mut claim, first, second] = history();
+    claim.epoch = Epoch(0);
+    let rewound = |claim: Marker, recorded: Marker| {
+        let retained = [claim.clone(), first.clone(), second.clone()];
+        recovered(&retained, recorded, Some(&claim), Rewind).state_snapshot
+    };
+    let of_claim = rewound(claim.clone(), recorded());
+    assert_eq!(of_claim.as_deref(), Some("state of claim"));
+    // A dataflow without state had claimed the pipeline, and written nothing.
+    claim.state_snapshot = None;
+    let before_all = rewound(claim.clone(), recorded());
+    assert_eq!(before_all.as_deref(), Some(EMPTY_STATE));
+    // A dataflow without state has none, wherever it is.
+    let stateless = Marker {
+        state_snapshot: None,
+        ..recorded()
+    };
+    assert_eq!(rewound(claim, stateless), None);
+}
+
+#[test]
+fn continue_refuses_where_no_state_knows_all_records() {
+    let (retained, third, second) = back_and_forth();
+    let start = recover(&retained, Box::new(third), Some(Box::new(second)), Continue);
+    match start {
+        Start::Refuse(refusal) => assert!(refusal.to_string().contains("no state"), "{refusal}"),
+        start => panic!("{start:?}"),
+    }
+}
+
+/// A rollback to the claim, a start that recovered from there and read up to 8, and then the rollback was
+/// undone: the table holds everything up to 30 again. What is retained, what is recorded, what is newest.
+fn back_and_forth() -> ([Marker; 5], Marker, Marker) {
     let [claim, first, second] = history();
     let again = Marker {
         generation: Generation(3),
@@ -189,6 +221,16 @@ fn continue_never_goes_back_behind_what_the_table_holds() {
         ..marker("third", Some("again"), &[(0, 3, 8), (1, 7, 25)])
     };
     let retained = [claim, first, second.clone(), again, third.clone()];
+    (retained, third, second)
+}
+
+#[test]
+fn continue_never_goes_back_behind_what_the_table_holds() {
+    let (retained, third, second) = back_and_forth();
+    let third = Marker {
+        state_snapshot: None,
+        ..third
+    };
     let recovery = recovered(&retained, third.clone(), Some(&second), Continue);
     assert_eq!(recovery.next, offsets(&[(0, 30), (1, 25)]));
     assert_eq!(recovery.left_out, ranges(&[(1, 20, 25)]));

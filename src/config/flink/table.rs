@@ -76,14 +76,11 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "execution.checkpointing.recover-without-channel-state.checkpoint-id",
         ],
     ),
-    Rule::unused(
-        "a checkpoint is a commit of the table and stays in it, whatever ends the process: `RETAIN_ON_CANCELLATION`, \
-         always",
-        &[
-            "execution.checkpointing.externalized-checkpoint-retention",
-            "execution.checkpointing.externalized-checkpoint-retention-policy",
-        ],
-    ),
+    Rule::alias(
+        "checkpoint.externalized-checkpoint-retention",
+        &["execution.checkpointing.externalized-checkpoint-retention"],
+    )
+    .differs("of state only: what is in the table stays in it, whatever ends the process"),
     Rule::unused(
         "a bounded run always ends with a last checkpoint",
         &[
@@ -130,7 +127,7 @@ pub(in crate::config) static RULES: &[Rule] = &[
         ],
     ),
     // ---- State ----
-    Rule::alias("state.backend", &["state.backend.type", "state.backend"])
+    Rule::alias("state.backend.type", &["state.backend.type", "state.backend"])
         .differs("only for dataflows that keep state; the main job keeps none"),
     Rule::alias(
         "state.checkpoints.dir",
@@ -149,16 +146,28 @@ pub(in crate::config) static RULES: &[Rule] = &[
             "savepoints.state.backend.fs.dir",
         ],
     ),
+    Rule::alias(
+        "state.backend.incremental",
+        &["execution.checkpointing.incremental", "state.backend.incremental"],
+    )
+    .differs("unset: true here, false in Flink"),
+    Rule::alias(
+        "state.checkpoints.num-retained",
+        &["execution.checkpointing.num-retained", "state.checkpoints.num-retained"],
+    )
+    .differs("unset: 3 here, 1 in Flink; the snapshots of state that the table's last commits name"),
+    Rule::alias(
+        "state.backend.rocksdb.memory",
+        &["state.backend.rocksdb.memory.fixed-per-tm"],
+    )
+    .differs("for all workers of a process together"),
+    Rule::alias("state.local-dir", &["state.backend.rocksdb.localdir"])
+        .differs("one folder; what is in it is lost with the process, as in Flink"),
+    Rule::alias("max-parallelism", &["pipeline.max-parallelism"])
+        .differs("unset: 128; fixed once there is state"),
     Rule::unused(
-        "the main job keeps its offsets in the table and no other state",
-        &[
-            "execution.checkpointing.incremental",
-            "state.backend.incremental",
-            "execution.checkpointing.num-retained",
-            "state.checkpoints.num-retained",
-            "pipeline.max-parallelism",
-            "table.exec.state.ttl",
-        ],
+        "state expires by the settings of the dataflow that keeps it",
+        &["table.exec.state.ttl"],
     ),
     Rule::unused(
         "it tunes a state backend of Flink's",
@@ -474,8 +483,8 @@ pub(in crate::config) static RULES: &[Rule] = &[
     // ---- Security ----
     Rule::only(
         &["false"],
-        "calve serves no TLS itself: its ports are on the loopback address, to be put behind a proxy, and the processes \
-         of a run with `-n` talk in the clear",
+        "calve serves no TLS itself: its ports are for the loopback address or for a proxy before them, and the \
+         processes of a run with `-n` talk in the clear",
         &[
             "security.ssl.rest.enabled",
             "security.ssl.rest.authentication-enabled",

@@ -20,6 +20,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
     let Settings {
         pipeline,
         parallelism: _,
+        max_parallelism: _,
         kafka,
         catalog,
         warehouse: _,
@@ -41,6 +42,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         snapshots,
         memory,
         state,
+        dedup,
         schema_registry,
         rest,
         metrics,
@@ -48,7 +50,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         sources: _,
     } = settings;
     [
-        vec!["parallelism", "warehouse", "on-reject"],
+        vec!["parallelism", "max-parallelism", "warehouse", "on-reject"],
         vec!["on-rollback", "on-topic-recreated", "on-gap", "on-orphans"],
         vec!["target-file-size", "row-group-size"],
         all!(pipeline => Pipeline { name: "pipeline.name" }),
@@ -102,6 +104,7 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             timeout: "checkpoint.timeout",
             tolerable_failed: "checkpoint.tolerable-failed-checkpoints",
             max_concurrent: "checkpoint.max-concurrent",
+            retention: "checkpoint.externalized-checkpoint-retention",
         }),
         all!(restart => Restart {
             strategy: "restart-strategy.type",
@@ -123,10 +126,15 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         }),
         all!(memory => Memory { in_flight: "memory.in-flight", uncommitted: "memory.uncommitted" }),
         all!(state => State {
-            backend: "state.backend",
+            backend: "state.backend.type",
+            incremental: "state.backend.incremental",
+            rocksdb_memory: "state.backend.rocksdb.memory",
+            local_dir: "state.local-dir",
             checkpoints_dir: "state.checkpoints.dir",
             savepoints_dir: "state.savepoints.dir",
+            checkpoints_retained: "state.checkpoints.num-retained",
         }),
+        all!(dedup => Dedup { key: "dedup.key", ttl: "dedup.ttl" }),
         all!(schema_registry => SchemaRegistry { url: "schema-registry.url" }),
         all!(rest => Rest {
             port: "rest.port",
@@ -183,6 +191,8 @@ fn what_has_no_default_is_optional() {
         "timeout: 0ns",
         "interval: 0ns",
         "max_concurrent: 0",
+        "rocksdb_memory: 0",
+        "checkpoints_retained: 0",
         "parallelism: 0",
         "database: []",
         "level: \"\"",
@@ -221,7 +231,8 @@ fn every_value_in_the_defaults_is_right_and_moves_its_own_field() {
             "on-rollback",
             "on-topic-recreated",
             "s3.path-style-access",
-            "state.backend",
+            "checkpoint.externalized-checkpoint-retention",
+            "state.backend.type",
         ];
         assert_eq!(typed(&settings) == blank, unmoved.contains(name), "{name}");
     }
@@ -363,6 +374,13 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.state.backend, StateBackend::Rocksdb);
     assert_eq!(s.rest.port, Some(8081..=8081));
     assert!(s.rest.bind_address.is_loopback());
+    assert!(s.state.incremental);
+    assert_eq!(s.state.rocksdb_memory, 256 << 20);
+    assert_eq!(s.state.local_dir, None);
+    assert_eq!(s.state.checkpoints_retained, 3);
+    assert_eq!(s.max_parallelism, 128);
+    let retention = CheckpointRetention::RetainOnCancellation;
+    assert_eq!(s.checkpoint.retention, retention);
     assert_eq!(s.metrics.prometheus_port, None);
     assert_eq!(s.log.format, LogFormat::Text);
     assert_eq!(s.log.level, "info");

@@ -126,8 +126,7 @@ fn a_key_that_only_flink_has_is_explained_too() {
         "{:?}",
         it.meaning
     );
-    // Our own name wins over the older one of Flink's that looks the same.
-    assert_eq!(explained(&setup, "state.backend").key, "state.backend");
+    assert_eq!(explained(&setup, "state.backend").key, "state.backend.type");
 }
 
 #[test]

@@ -320,7 +320,7 @@ restart-strategy: off
     }
     let error = Setup::new().yaml("state.backend.type: forst\n").error();
     assert!(
-        error.contains("config.yaml, line 1: state.backend can't be \"forst\""),
+        error.contains("config.yaml, line 1: state.backend.type can't be \"forst\""),
         "{error}"
     );
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::Setup;
 use crate::config::values::*;
-use crate::config::{CheckpointMode, RestartStrategy, StateBackend};
+use crate::config::{CheckpointMode, CheckpointRetention, RestartStrategy, StateBackend};
 
 /// What Flink 2.0.2 itself makes of each form (`TimeUtils.parseDuration`), in nanoseconds; `None` if it refuses.
 const FLINK_DURATIONS: &[(&str, Option<u64>)] = &[
@@ -193,12 +193,64 @@ fn words_are_taken_in_any_case_and_listed_if_wrong() {
 }
 
 #[test]
+fn what_becomes_of_checkpoints_is_said_in_flinks_words() {
+    for word in ["RETAIN_ON_CANCELLATION", "retain-on-cancellation"] {
+        let retained = CheckpointRetention::RetainOnCancellation;
+        assert_eq!(checkpoint_retention(word), Ok(retained));
+    }
+    for word in ["DELETE_ON_CANCELLATION", "NO_EXTERNALIZED_CHECKPOINTS"] {
+        let refused = checkpoint_retention(word).unwrap_err();
+        assert!(
+            refused.contains("the table names the snapshot"),
+            "{refused}"
+        );
+    }
+    assert!(checkpoint_retention("keep").is_err());
+}
+
+#[test]
+fn the_folder_of_running_state_is_on_the_local_disk() {
+    for folder in ["/var/lib/calve", "file:///var/lib/calve"] {
+        assert_eq!(local_folder(folder), Ok("/var/lib/calve".into()));
+    }
+    for wrong in [
+        "",
+        "state",
+        "s3://bucket/state",
+        "file://host",
+        "hdfs:///state",
+    ] {
+        assert!(local_folder(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn both_of_flinks_names_for_the_backend_are_taken_beside_its_options() {
+    for name in ["state.backend", "state.backend.type"] {
+        let settings = Setup::new()
+            .flag(name, "hashmap")
+            .flag("state.backend.incremental", "false")
+            .load();
+        assert_eq!(settings.state.backend, StateBackend::Memory);
+        assert!(!settings.state.incremental);
+    }
+}
+
+#[test]
 fn pipeline_names_are_safe_in_file_names() {
     for name in ["calve", "a.b_c-1", "7"] {
         assert_eq!(pipeline_name(name).as_deref(), Ok(name));
     }
     for name in ["..", ".hidden", "_x", "a/b", "a b", "é", &"x".repeat(129)] {
         assert!(pipeline_name(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn key_columns_are_a_list() {
+    assert_eq!(columns("sample_id, Größe").unwrap(), ["sample_id", "Größe"]);
+    for text in ["", "a,", "a,a", "a\nb"] {
+        assert!(columns(text).is_err(), "{text}");
     }
 }
 

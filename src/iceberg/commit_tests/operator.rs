@@ -101,7 +101,14 @@ fn operate_on(
         let (gates, gate_stream) = scope.new_input();
         let seen = Rc::clone(&seen);
         let (durable, _) = files
-            .commit(options, sink, Arc::clone(&process), cut_stream, gate_stream)
+            .commit(
+                options,
+                sink,
+                Arc::clone(&process),
+                cut_stream,
+                gate_stream,
+                None,
+            )
             .inspect(move |outcome| seen.borrow_mut().push(outcome.clone()))
             .probe();
         (staged, cuts, gates, durable)

@@ -50,6 +50,15 @@ impl Access {
         }
     }
 
+    /// Who may change something, in a word: everybody, whoever has the token, or nobody.
+    pub(super) fn changing(&self) -> &'static str {
+        match (&self.token, self.loopback) {
+            (Some(_), _) => "token",
+            (None, true) => "yes",
+            (None, false) => "no",
+        }
+    }
+
     fn decide(&self, method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
         let forbidden = |reason: &str| Err(Refused::new(StatusCode::FORBIDDEN, reason));
         let host = text(headers, &HOST);

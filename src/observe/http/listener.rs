@@ -143,6 +143,7 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
 
     /// A connection of the server's, and the client's end of it.
     async fn connected() -> (Connection, TcpStream) {
@@ -155,13 +156,17 @@ mod tests {
 
     async fn cut_off_after(connection: &mut Connection) -> Duration {
         let begin = Instant::now();
-        loop {
+        let end = async {
             let mut buffer = [0; 16];
-            if let Err(error) = connection.read(&mut buffer).await {
-                assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-                return begin.elapsed();
+            loop {
+                if let Err(error) = connection.read(&mut buffer).await {
+                    return error;
+                }
             }
-        }
+        };
+        let error = timeout(10 * SILENCE_MAX, end).await.expect("an end");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        begin.elapsed()
     }
 
     #[tokio::test]

@@ -22,6 +22,7 @@ mod listener;
 mod operations;
 mod own;
 mod routes;
+mod ui;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,11 +34,13 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::config::Settings;
+use crate::observe::graph::Graph;
 use crate::observe::registry;
 use crate::process::Process;
 use access::Access;
 use listener::Bounded;
 use operations::Operations;
+use ui::Live;
 
 /// A request's body is at most this long; the longest that is meant holds a path.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -51,6 +54,7 @@ struct Api {
     operations: Operations,
     registry: Registry,
     access: Access,
+    live: Live,
 }
 
 /// The server of one process, until the runtime ends.
@@ -68,12 +72,18 @@ impl Server {
     /// Waits until everything that was asked for has ended and been told, but not for ever. Returns what of a stop has
     /// failed though the pipeline has ended in order.
     pub async fn settle(&self) -> Option<String> {
+        self.api.take_leave().await;
         self.api.operations.settle().await
     }
 }
 
 /// Starts to serve. A port that can't be had is a warning: the pipeline is worth more than its API.
-pub async fn serve(settings: &Settings, process: &Arc<Process>) -> Option<Server> {
+pub async fn serve(
+    settings: &Settings,
+    process: &Arc<Process>,
+    dataflow: &'static str,
+    graph: &Graph,
+) -> Option<Server> {
     let rest = &settings.rest;
     let ports = rest.port.clone()?;
     let (listener, address) = match bind(settings, ports.clone()).await {
@@ -100,14 +110,16 @@ pub async fn serve(settings: &Settings, process: &Arc<Process>) -> Option<Server
         operations: Operations::default(),
         registry,
         access: Access::new(address.ip(), rest.token.clone()),
+        live: Live::new(dataflow, graph.clone(), process.metrics()),
     });
     let app = router(&api);
+    tokio::spawn(Arc::clone(&api).keep_live());
     tokio::spawn(async move {
         if let Err(error) = axum::serve(Bounded::new(listener), app).await {
             tracing::warn!(%error, "the REST API has ended");
         }
     });
-    tracing::info!("REST API at http://{address}");
+    tracing::info!("REST API at http://{address} (for browsers, too)");
     Some(Server { address, api })
 }
 

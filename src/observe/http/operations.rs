@@ -4,7 +4,6 @@
 //! many newer ones have come; one that ends the pipeline keeps the process for a moment, so that its end can be told.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -143,15 +142,13 @@ impl Operations {
         missing.next_back()
     }
 
-    fn until(&self, all: impl Fn(&Operation) -> bool) -> impl Future<Output = ()> {
-        async move {
-            loop {
-                let changed = self.changed.notified();
-                if self.known().iter().all(&all) {
-                    return;
-                }
-                changed.await;
+    async fn until(&self, all: impl Fn(&Operation) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if self.known().iter().all(&all) {
+                return;
             }
+            changed.await;
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn history(State(api): State<Arc<Api>>) -> Json<Value> {
     Json(json)
 }
 
-fn checkpoint(record: &Record) -> Value {
+pub(super) fn checkpoint(record: &Record) -> Value {
     let (status, failure) = match &record.status {
         Status::InProgress => ("in progress", None),
         Status::Completed => ("completed", None),

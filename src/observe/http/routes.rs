@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{get, patch, post};
 
 use super::flink::{checkpoints, cluster, job, metrics, vertices};
-use super::{Api, change, own};
+use super::{Api, change, own, ui};
 
 /// Every path, as it is beneath `/` and `/v1`.
 pub(super) fn all() -> Router<Arc<Api>> {
@@ -53,4 +53,5 @@ pub(super) fn all() -> Router<Arc<Api>> {
         .route("/healthz", get(own::health))
         .route("/readyz", get(own::readiness))
         .route("/metrics", get(own::metrics))
+        .merge(ui::routes())
 }

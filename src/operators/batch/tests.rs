@@ -3,13 +3,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::sleep;
 
-use prometheus_client::metrics::gauge::Gauge;
 use timely::dataflow::InputHandleVec;
 use timely::dataflow::operators::Inspect;
 use timely::dataflow::operators::vec::{Input, Map};
 
 use super::*;
 use crate::budget::Budget;
+use crate::metrics::Metrics;
 
 const PATIENT: Batching = Batching {
     rows_max: 10,
@@ -43,7 +43,7 @@ fn batches(
 ) {
     timely::execute_directly(move |worker| {
         let seen = Rc::new(RefCell::new(Vec::new()));
-        let budget = Budget::new(1 << 20, 1 << 30, Gauge::default());
+        let budget = Budget::new(1 << 20, 1 << 30, &Metrics::default());
         let mut input = worker.dataflow::<Epoch, _, _>(|scope| {
             let (input, sizes) = scope.new_input();
             let seen = Rc::clone(&seen);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::without;
 use crate::config::{CheckpointMode, RestartStrategy, Settings, StateBackend};
 use crate::iceberg::Medium;
-use crate::verify::facts::{Facts, Work};
+use crate::verify::facts::{Facts, Located, Work};
 use crate::verify::report::Item;
 use crate::verify::words::{count, span};
 
@@ -28,7 +28,7 @@ const SNAPSHOTS_MAX: u64 = 2_000;
 /// | failures | the process ends with the first, and nothing starts it again | |
 /// | state | kept in memory | |
 /// | retained | nothing expires the table's snapshots, and there are thousands | |
-/// | directory | on a file system of memory | can't be written, or gives something else back |
+/// | directory, savepoints | on a file system of memory | can't be written, or gives something else back |
 pub(super) fn items(facts: &Facts) -> Vec<Item> {
     let settings = &facts.settings;
     vec![
@@ -40,7 +40,18 @@ pub(super) fn items(facts: &Facts) -> Vec<Item> {
         failures(settings),
         state(settings),
         retained(facts),
-        directory(facts),
+        directory(
+            "directory",
+            "state.checkpoints.dir",
+            &facts.checkpoint_dir,
+            "offsets are in the table, and without state there is nothing else to keep",
+        ),
+        directory(
+            "savepoints",
+            "state.savepoints.dir",
+            &facts.savepoint_dir,
+            "`calve savepoint` has to be told where",
+        ),
     ]
 }
 
@@ -198,33 +209,29 @@ fn retained(facts: &Facts) -> Item {
     }
 }
 
-fn directory(facts: &Facts) -> Item {
-    const TITLE: &str = "directory";
-    let Some(location) = &facts.checkpoint_dir.location else {
-        return Item::pass(
-            TITLE,
-            "none: offsets are in the table, and without state there is nothing else to keep",
-        );
+fn directory(title: &'static str, key: &str, located: &Located, none: &str) -> Item {
+    let Some(location) = &located.location else {
+        return Item::pass(title, format!("none: {none}"));
     };
     let proved = "a file was written, synced, read back and deleted";
-    match &facts.checkpoint_dir.medium {
+    match &located.medium {
         Work::Done(Medium::Disk(kind)) => {
-            Item::pass(TITLE, format!("{location}: {proved} ({kind})"))
+            Item::pass(title, format!("{location}: {proved} ({kind})"))
         }
         Work::Done(Medium::Objects) => Item::pass(
-            TITLE,
+            title,
             format!("{location}: an object was written, read back and deleted"),
         ),
         Work::Done(Medium::Memory(kind)) => Item::warn(
-            TITLE,
+            title,
             format!("{location} is a {kind}: {proved}, but it is gone with the machine"),
-            "put state.checkpoints.dir on a disk or on S3",
+            format!("put {key} on a disk or on S3"),
         ),
         Work::Failed(trouble) => Item::fail(
-            TITLE,
+            title,
             trouble.says.clone(),
-            "make it writable for this user, or set state.checkpoints.dir to another place",
+            format!("make it writable for this user, or set {key} to another place"),
         ),
-        work @ Work::Omitted(_) => without(TITLE, work, "the directory"),
+        work @ Work::Omitted(_) => without(title, work, "the directory"),
     }
 }

@@ -146,6 +146,10 @@ fn faultless() -> Facts {
             location: Some("file:///var/state".to_owned()),
             medium: Work::Done(Medium::Disk("ext4".to_owned())),
         },
+        savepoint_dir: Located {
+            location: None,
+            medium: Work::Omitted("none is configured"),
+        },
         catalog_address: "sqlite:///tmp/catalog.db".to_owned(),
         catalog: Work::Done(Duration::from_millis(3)),
         table: Work::Done(TableFacts {
@@ -309,15 +313,22 @@ fn checkpoints_that_come_at_odd_times_are_warned_of() {
 }
 
 #[test]
-fn a_checkpoint_directory_must_be_writable_and_durable() {
-    let directory = |verdict, medium| {
-        judged(Check::Checkpoint, "directory", verdict, |facts| {
-            facts.checkpoint_dir.medium = medium;
-        })
-    };
-    directory(Verdict::Fail, Work::Failed(trouble("permission denied")));
-    let medium = Medium::Memory("tmpfs".to_owned());
-    directory(Verdict::Warn, Work::Done(medium));
+fn a_directory_must_be_writable_and_durable() {
+    fn directory(title: &str, of: fn(&mut Facts) -> &mut Located) {
+        let located = |verdict, medium| {
+            judged(Check::Checkpoint, title, verdict, |facts| {
+                *of(facts) = Located {
+                    location: Some("file:///var/state".to_owned()),
+                    medium,
+                };
+            })
+        };
+        located(Verdict::Fail, Work::Failed(trouble("permission denied")));
+        let medium = Medium::Memory("tmpfs".to_owned());
+        located(Verdict::Warn, Work::Done(medium));
+    }
+    directory("directory", |facts| &mut facts.checkpoint_dir);
+    directory("savepoints", |facts| &mut facts.savepoint_dir);
 }
 
 #[test]
