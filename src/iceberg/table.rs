@@ -87,9 +87,8 @@ pub async fn load_or_create(
 /// Makes sure that a table can be written, and has the declared columns.
 pub fn check(table: &Table, options: &TableOptions) -> Result<()> {
     check_writable(table)?;
-    match &options.schema {
-        Some(declared) => check_compatible(table, declared, options.definition.is_some())?,
-        None => {}
+    if let Some(declared) = &options.schema {
+        check_compatible(table, declared, options.definition.is_some())?;
     }
     match &options.definition {
         Some(definition) => check_definition(table, definition),
