@@ -26,7 +26,7 @@ const SNAPSHOTS_MAX: u64 = 2_000;
 /// | min-pause | not below the interval, which then is not kept | |
 /// | concurrent | | (there is only one) |
 /// | failures | the process ends with the first, and nothing starts it again | |
-/// | state | kept in memory | |
+/// | state | kept in memory, or uploaded as a whole each time | |
 /// | retained | nothing expires the table's snapshots, and there are thousands | |
 /// | directory, savepoints | on a file system of memory | can't be written, or gives something else back |
 pub(super) fn items(facts: &Facts) -> Vec<Item> {
@@ -169,12 +169,23 @@ fn failures(settings: &Settings) -> Item {
 }
 
 fn state(settings: &Settings) -> Item {
-    match settings.state.backend {
-        StateBackend::Rocksdb => Item::pass("state backend", "rocksdb"),
-        StateBackend::Memory => Item::warn(
-            "state backend",
-            "memory: a dataflow with state has to fit into it",
-            "set state.backend to rocksdb",
+    const TITLE: &str = "state backend";
+    let state = &settings.state;
+    let kept = count(state.checkpoints_retained as u64, "snapshot");
+    match (state.backend, state.incremental) {
+        (StateBackend::Rocksdb, true) => Item::pass(
+            TITLE,
+            format!("rocksdb, incremental; {kept} kept, and savepoints"),
+        ),
+        (StateBackend::Rocksdb, false) => Item::warn(
+            TITLE,
+            format!("rocksdb, but each checkpoint uploads all of the state; {kept} kept"),
+            "set state.backend.incremental to true",
+        ),
+        (StateBackend::Memory, _) => Item::warn(
+            TITLE,
+            "memory: the state of a dataflow has to fit into it, and each checkpoint writes all of it",
+            "set state.backend.type to rocksdb",
         ),
     }
 }

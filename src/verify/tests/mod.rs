@@ -300,11 +300,18 @@ fn checkpoints_that_come_at_odd_times_are_warned_of() {
         Warn,
         &[("restart-strategy.type", "none")],
     );
+    for (key, value) in [
+        ("state.backend.type", "memory"),
+        ("state.backend.incremental", "false"),
+    ] {
+        set(checkpoint, "state backend", Warn, &[(key, value)]);
+    }
+    let key = "checkpoint.externalized-checkpoint-retention";
     set(
         checkpoint,
-        "state backend",
+        "retained",
         Warn,
-        &[("state.backend", "memory")],
+        &[(key, "DELETE_ON_CANCELLATION")],
     );
     let item = judged(checkpoint, "timeout", Fail, |facts| {
         facts.settings = settings(&[("checkpoint.timeout", "15ms")]);
