@@ -55,7 +55,8 @@ where
         return wrong("the marker starts before its parent ends");
     }
     let may_leave_out = is_claim && child.generation > parent.generation;
-    if !gap.is_empty() && !(may_leave_out && child.gap.as_ref() == Some(&gap)) {
+    let is_written_down = may_leave_out && child.gap.as_ref() == Some(&gap);
+    if !gap.is_empty() && !is_written_down {
         return wrong("the marker does not start where its parent ends, and does not say why");
     }
     let in_order = match child.generation.cmp(&parent.generation) {

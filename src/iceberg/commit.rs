@@ -367,12 +367,15 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
     }
 }
 
+/// Where state is kept, and what all workers report of one epoch, or why they can't.
+type StateOf = (Arc<dyn StateSnapshots>, Result<Vec<Part>, String>);
+
 /// One epoch into the table, its state first. Without its state an epoch is not committed: both are tried again
 /// with the next one.
 async fn commit(
     committer: &mut Committer,
     mut staged: Staged,
-    state: Option<(Arc<dyn StateSnapshots>, Result<Vec<Part>, String>)>,
+    state: Option<StateOf>,
 ) -> Result<Committed, CommitFailure> {
     if let Some((snapshots, parts)) = state {
         let parts = parts.map_err(|reason| CommitFailure::Unknown(Error::external(reason)))?;

@@ -160,7 +160,7 @@ impl Commit {
             }));
         }
         let spec = self.spec(parts[0].partition_spec_id)?;
-        let read = parts.to_vec().into_iter().map(|part| {
+        let read = parts.iter().cloned().map(|part| {
             let files = self.files.clone();
             async move { part.load_manifest(&files).await }
         });

@@ -177,15 +177,18 @@ struct Waiting<D> {
     data: Vec<D>,
 }
 
-/// The operator: what it makes of its input, and a report of each worker and epoch.
+/// What an operator makes of its input, and a report of each worker and epoch.
+type Made<'scope, T> = (
+    Stream<'scope, Epoch, Vec<T>>,
+    StreamVec<'scope, Epoch, Report>,
+);
+
+/// The operator itself.
 fn work<'scope, D, I>(
     input: Stream<'scope, Epoch, Vec<D>>,
     state: State<'scope>,
     mut logic: impl FnMut(&mut StateStore, D) -> Result<I> + 'static,
-) -> (
-    Stream<'scope, Epoch, Vec<I::Item>>,
-    StreamVec<'scope, Epoch, Report>,
-)
+) -> Made<'scope, I::Item>
 where
     D: 'static,
     I: IntoIterator<Item: 'static>,

@@ -169,7 +169,7 @@ impl Producer {
         const REMEMBERED: usize = 10_000;
         for _ in 0..count {
             let draw = self.samples.random.next();
-            if draw % every == 0 && !self.sent.is_empty() {
+            if draw.is_multiple_of(every) && !self.sent.is_empty() {
                 let index = (draw / every) as usize % self.sent.len();
                 let (id, json) = self.sent[index].clone();
                 self.again(id, &json);

@@ -345,7 +345,7 @@ fn a_rollback_that_was_taken_back_is_told_from_a_rollback() {
     assert!(refusal.to_string().contains("taken back"), "{refusal}");
     // Of what is not retained nothing is said.
     assert!(!is_undone(
-        &[r.clone()],
+        std::slice::from_ref(&r),
         &ranked("x", Some("y"), 3, 3),
         Some(&r)
     ));

@@ -7,10 +7,10 @@
 //!   worker n ── its operators ───────────────────────────────▶ Ledger ┘   (when asked)
 //! ```
 //!
-//! * Every worker books its events in a [`Ledger`](ledger::Ledger) of its own, one uncontended lock for each buffer of
+//! * Every worker books its events in a `Ledger` of its own, one uncontended lock for each buffer of
 //!   events. An event is a batch that was sent or an operator that ran: nothing is done per record.
 //! * Progress is the same for all workers, so only the first worker of the process listens to it.
-//! * What follows from it (frontiers, who holds an epoch back) is computed by pure functions in [`frontier`], on the
+//! * What follows from it (frontiers, who holds an epoch back) is computed by pure functions in `frontier`, on the
 //!   thread of whoever looks, and only then.
 //!
 //! It never changes what the dataflow does, and without a listener timely logs nothing.
