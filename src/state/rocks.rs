@@ -18,8 +18,9 @@ use std::path::Path;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::compaction_filter::Decision;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, LruCacheOptions, Options,
-    ReadOptions, UniversalCompactOptions, WriteBatch, WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompactionStyle, DBCompressionType, DEFAULT_COLUMN_FAMILY_NAME,
+    LruCacheOptions, Options, ReadOptions, UniversalCompactOptions, WriteBatch, WriteBufferManager,
+    WriteOptions,
 };
 
 use super::backend::{Changes, Horizon, StateBackend, Visit};
@@ -136,13 +137,16 @@ impl RocksBackend {
                 false => Decision::Keep,
             },
         );
-        let db = DB::open(&options, folder).map_err(|error| failed("open", folder, error))?;
+        let db = DB::open_cf_with_opts(&options, folder, families(&options))
+            .map_err(|error| failed("open", folder, error))?;
         Ok(Self::of(db))
     }
 
     /// Opens a database that is only read: nothing in its folder changes.
     pub(super) fn read(rocks: &Rocks, folder: &Path) -> Result<Self> {
-        let db = DB::open_for_read_only(&rocks.options(), folder, false)
+        let options = rocks.options();
+        let families = families(&options);
+        let db = DB::open_cf_with_opts_for_read_only(&options, folder, families, false)
             .map_err(|error| failed("open", folder, error))?;
         Ok(Self::of(db))
     }
@@ -158,6 +162,11 @@ impl RocksBackend {
     }
 }
 
+/// The only column family, by its name: look-ups of many keys at once ask for its handle.
+fn families(options: &Options) -> [(&'static str, Options); 1] {
+    [(DEFAULT_COLUMN_FAMILY_NAME, options.clone())]
+}
+
 fn failed(what: &str, folder: &Path, error: rocksdb::Error) -> Error {
     Error::external(format!("can't {what} the state in {}", folder.display())).caused_by(error)
 }
@@ -168,9 +177,8 @@ impl StateBackend for RocksBackend {
     }
 
     fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
-        let Some(family) = self.db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME) else {
-            return keys.iter().map(|key| self.get(key)).collect();
-        };
+        let family = self.db.cf_handle(DEFAULT_COLUMN_FAMILY_NAME);
+        let family = family.ok_or_else(|| Error::internal("a database has no column family"))?;
         let found = self.db.batched_multi_get_cf(&family, keys, false);
         let values = found.into_iter().map(|value| match value {
             Ok(value) => Ok(value.map(|value| value.to_vec())),
