@@ -118,6 +118,10 @@ fn operate(
             settle: &mut settle,
         };
         test(edges, &runtime, folder);
+        // One that has failed would never end.
+        for index in worker.installed_dataflows() {
+            worker.drop_dataflow(index);
+        }
     });
 }
 

@@ -306,13 +306,6 @@ fn checkpoints_that_come_at_odd_times_are_warned_of() {
     ] {
         set(checkpoint, "state backend", Warn, &[(key, value)]);
     }
-    let key = "checkpoint.externalized-checkpoint-retention";
-    set(
-        checkpoint,
-        "retained",
-        Warn,
-        &[(key, "DELETE_ON_CANCELLATION")],
-    );
     let item = judged(checkpoint, "timeout", Fail, |facts| {
         facts.settings = settings(&[("checkpoint.timeout", "15ms")]);
     });
