@@ -17,7 +17,8 @@
 //!
 //! Times are Kafka's timestamps of the records (a record without one is of 1970). A key is forgotten when a record
 //! has come whose time is `dedup.ttl` later, but no time in the future counts for that: one producer whose clock
-//! is wrong must not empty the memory. A record with a null in its key is equal to none, as in SQL.
+//! is wrong must not empty the memory. So `dedup.ttl` must be longer than partitions are apart when a backlog is
+//! read: where one is far ahead, keys of the others are forgotten early. A record with a null in its key is equal to none, as in SQL.
 //!
 //! The first is the first that is *read*: of copies in different partitions that may be any.
 

@@ -7,6 +7,9 @@ use super::decisions::{Observed, Recorded, Whereabouts};
 use super::marker::Marker;
 use crate::error::Result;
 
+#[cfg(test)]
+mod tests;
+
 /// A table's snapshots, as far as they are retained.
 pub(crate) trait History {
     /// The snapshot that `main` names.
@@ -44,13 +47,16 @@ pub(crate) fn observe(
             Whereabouts::Detached | Whereabouts::Bypassed
         )
     });
+    let whole = property
+        .as_ref()
+        .is_none_or(|recorded| !off_the_lineage || is_whole(history, &recorded.marker));
     let retained = history.retained().filter(|_| off_the_lineage);
     let retained = retained.filter_map(|snapshot| history.marker(snapshot).transpose());
     Ok(Observed {
         table_uuid,
         property,
         lineage: newest,
-        whole: !off_the_lineage || is_whole(history),
+        whole,
         // The usual case need not read every snapshot.
         retained: retained.collect::<Result<_>>()?,
     })
@@ -99,10 +105,13 @@ fn locate(history: &impl History, marker: &Marker, newest: Option<&Marker>) -> R
     })
 }
 
-/// True if the first snapshot of the lineage is retained.
-fn is_whole(history: &impl History) -> bool {
-    let oldest = lineage(history).last();
-    oldest.is_none_or(|oldest| history.parent(oldest).is_none())
+/// True if the first snapshot of the lineage is retained, and was there before `marker` was made. A younger one is
+/// that of a table which was replaced (`CREATE OR REPLACE`): it keeps its UUID and its properties, begins without a
+/// parent, and may hold the rows of every marker.
+fn is_whole(history: &impl History, marker: &Marker) -> bool {
+    lineage(history).last().is_none_or(|oldest| {
+        history.parent(oldest).is_none() && history.sequence(oldest) <= marker.base_sequence
+    })
 }
 
 fn carried_by(

@@ -168,6 +168,10 @@ pub struct Marker {
     /// `on-rollback=continue`.
     #[serde(default, skip_serializing_if = "Ranges::is_empty")]
     pub gaps: Ranges,
+    /// True if this claim left rows out, and where they begin was not known (snapshot summary only): what it stands
+    /// at says nothing about its parent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gaps_unknown: bool,
     /// The id of each topic, as far as the brokers tell it: a topic that is made anew has another one
     /// under the same name, and its offsets have nothing to do with those of the first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -208,6 +212,7 @@ impl Default for Marker {
             moved: Ranges::default(),
             next: Offsets::new(),
             gaps: Ranges::default(),
+            gaps_unknown: false,
             topic_ids: BTreeMap::new(),
             cluster_id: None,
             state_snapshot: None,
@@ -219,6 +224,10 @@ impl Default for Marker {
             calve_version: String::new(),
         }
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Only as much of a marker as every version of the format has.
@@ -257,6 +266,7 @@ impl Marker {
         self.to_json(|marker| {
             marker.moved = Ranges::default();
             marker.gaps = Ranges::default();
+            marker.gaps_unknown = false;
         })
     }
 

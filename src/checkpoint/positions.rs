@@ -79,6 +79,8 @@ pub struct Carried {
     pub cluster_id: Option<String>,
     /// What was decided to stay out of the table.
     pub gaps: Ranges,
+    /// True if something of it is not in `gaps`, because where it begins can't be known.
+    pub gaps_unknown: bool,
     /// The state that belongs to these offsets, see [`Marker::state_snapshot`].
     pub state_snapshot: Option<String>,
 }
@@ -102,6 +104,7 @@ impl From<&Recovery> for Carried {
             known: Offsets::new(),
             topic_ids: recovery.topic_ids.clone(),
             gaps: recovery.left_out.clone(),
+            gaps_unknown: recovery.left_out_unknown,
             state_snapshot: recovery.state_snapshot.clone(),
             ..Carried::from(&recovery.recorded)
         }
@@ -119,6 +122,7 @@ impl From<&Marker> for Carried {
             topic_ids: marker.topic_ids.clone(),
             cluster_id: marker.cluster_id.clone(),
             gaps: Ranges::default(),
+            gaps_unknown: false,
             state_snapshot: marker.state_snapshot.clone(),
         }
     }

@@ -36,8 +36,12 @@ pub struct Recovery {
     pub next: Offsets,
     /// The topics that these offsets belong to.
     pub topic_ids: BTreeMap<String, String>,
+    /// The policy that led here.
+    pub policy: OnRollback,
     /// What stays out of the table from now on, as far as it can be known.
     pub left_out: Ranges,
+    /// True if something stays out, and where it begins can't be known.
+    pub left_out_unknown: bool,
     /// The state that belongs to these offsets, see [`Marker::state_snapshot`].
     pub state_snapshot: Option<String>,
 }
@@ -94,20 +98,24 @@ pub(super) fn recover(
             return Start::Refuse(Refusal::Forgotten { recorded, newest });
         }
         (OnRollback::Continue, position) => Recovery {
+            policy,
             next: match &position {
                 Some(position) => position.or_further(&recorded),
                 None => recorded.next.clone(),
             },
             topic_ids: recorded.topic_ids.clone(),
+            left_out_unknown: position.is_none(),
             left_out: position.map_or_else(Ranges::default, |from| from.until(&recorded)),
             state_snapshot: recorded.state_snapshot.clone(),
             newest: newest.map(|marker| *marker),
             recorded: *recorded,
         },
         (_, Some(position)) => Recovery {
+            policy,
             next: position.next,
             topic_ids: position.topic_ids,
             left_out: Ranges::default(),
+            left_out_unknown: false,
             state_snapshot: state_at(newest.as_deref(), &recorded),
             newest: newest.map(|marker| *marker),
             recorded: *recorded,
@@ -141,7 +149,9 @@ impl Position {
     fn at_newest(retained: &[Marker], recorded: &Marker, newest: Option<&Marker>) -> Option<Self> {
         let retained: HashMap<_, _> = retained.iter().map(|m| (&m.id, m)).collect();
         let newest_id = newest.map(|marker| &marker.id);
-        if let Some(undone) = chain(&retained, &recorded.id, newest_id) {
+        if let Some(undone) = chain(&retained, &recorded.id, newest_id)
+            && !undone.iter().any(|marker| marker.gaps_unknown)
+        {
             let first = newest.or(undone.last().copied());
             return Some(Self {
                 next: undo(&recorded.next, &undone),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::decisions::Start;
 use super::marker::Marker;
 use super::positions::Carried;
+use crate::config::OnRollback;
 use crate::error::{Error, Result};
 use crate::offsets::Offsets;
 use crate::time::{Epoch, Generation};
@@ -118,7 +119,7 @@ pub fn decide(savepoint: &Savepoint, start: &Start, target: Target<'_>) -> Resul
             return Ok(Carried::from(&**marker));
         }
         (Start::Recover(recovery), true)
-            if recovery.left_out.is_empty() && is_at(&recovery.next, savepoint) =>
+            if recovery.policy == OnRollback::Rewind && is_at(&recovery.next, savepoint) =>
         {
             return Ok(Carried::from(&**recovery));
         }

@@ -33,6 +33,7 @@
 //! This room reads files and the environment and decides; it must never connect to anything, and it
 //! must never change what it reads (no `set_var`).
 
+mod blank;
 mod effective;
 mod explain;
 mod flink;

@@ -374,11 +374,11 @@ impl Committer {
     /// newest first, and those of attempts that may still land.
     pub fn named_states(&self) -> NamedStates {
         let mut committed: Vec<String> = Vec::new();
-        let chain = lineage::chain(self.table.metadata(), &self.target.pipeline);
-        let markers = chain
-            .unwrap_or_default()
-            .into_iter()
-            .map(|link| link.marker);
+        // A marker that can't be read may name any of them: then nothing is named, and nothing is tidied.
+        let Ok(chain) = lineage::chain(self.table.metadata(), &self.target.pipeline) else {
+            return NamedStates::default();
+        };
+        let markers = chain.into_iter().map(|link| link.marker);
         let newest_first = markers.rev().filter_map(|marker| marker.state_snapshot);
         for snapshot in self
             .head
@@ -500,6 +500,7 @@ fn blank_marker(target: &Target, table: &Table, files: &[StagedFile]) -> Marker 
         moved: Ranges::default(),
         next: Offsets::new(),
         gaps: Ranges::default(),
+        gaps_unknown: false,
         topic_ids: BTreeMap::new(),
         cluster_id: None,
         state_snapshot: None,
@@ -530,6 +531,7 @@ fn claim_marker(
         marker.parent = carried.parent;
         marker.next = carried.next;
         marker.gaps = carried.gaps;
+        marker.gaps_unknown = carried.gaps_unknown;
         marker.topic_ids = carried.topic_ids;
         marker.cluster_id = carried.cluster_id;
         known = carried.known;

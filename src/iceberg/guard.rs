@@ -48,6 +48,15 @@ impl Intent {
             Self::Commit(mine) => decide_commit(observed, mine),
         }
     }
+
+    /// The table as a transaction shall see it: commits merge manifests; a claim has seconds, and begins
+    /// every time without anything that an earlier one has merged, so it leaves that to the first commit.
+    pub(super) fn within(&self, merges: &Merges, table: &Table) -> Result<Table> {
+        match self {
+            Self::Claim(_) => Ok(table.clone()),
+            Self::Commit(_) => merges.within(table),
+        }
+    }
 }
 
 /// The right to one swap, on the metadata it was given for.
@@ -124,7 +133,7 @@ impl Catalog for GuardedCatalog {
             .map_err(|error| refusal(error.to_string()))?;
         match self.intent.decide(&observed) {
             Decision::Append if *table == self.table => {
-                let loaded = self.merges.within(&loaded)?;
+                let loaded = self.intent.within(&self.merges, &loaded)?;
                 self.state().permit = Some(Permit(()));
                 Ok(loaded)
             }

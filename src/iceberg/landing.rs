@@ -229,7 +229,7 @@ impl Target {
             self.merges.clone(),
         );
         let transaction = || {
-            let mut transaction = Transaction::new(&self.merges.within(table)?);
+            let mut transaction = Transaction::new(&intent.within(&self.merges, table)?);
             if let Some(retention) = self.retention {
                 transaction = retention.apply(transaction, table)?;
             }

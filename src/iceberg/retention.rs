@@ -59,6 +59,15 @@ impl Retention {
 
     /// Deletes the metadata files that a proved commit has left without a reader.
     pub(super) fn tidy(self, before: &Table, after: &Table) {
+        let keeps_all = |table: &Table| {
+            table
+                .metadata()
+                .table_properties()
+                .is_ok_and(|p| !p.gc_enabled)
+        };
+        if keeps_all(before) || keeps_all(after) {
+            return;
+        }
         let garbage = garbage(before.metadata(), after.metadata());
         let expired = expired(before.metadata(), after.metadata());
         if garbage.is_empty() && expired.is_empty() {

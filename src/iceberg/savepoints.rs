@@ -31,26 +31,18 @@ pub struct SavepointStore {
     files: FileIO,
     table: String,
     pipeline: String,
+    /// True if its dataflow keeps state, which a savepoint can't hold yet.
+    keeps_state: bool,
 }
 
 impl SavepointStore {
     /// Reaches files the way `table` does.
-    pub fn beside(table: &Table, pipeline: &str) -> Self {
+    pub fn beside(table: &Table, pipeline: &str, keeps_state: bool) -> Self {
         Self {
             files: table.file_io().clone(),
             table: table.identifier().to_string(),
             pipeline: pipeline.to_owned(),
-        }
-    }
-
-    /// The copy of the state that belongs to `marker`, made part of the savepoint at `location`; returns its place
-    /// there. A pipeline without state has none.
-    async fn copy_state(&self, marker: &Marker, location: &str) -> Result<Option<String>> {
-        match &marker.state_snapshot {
-            None => Ok(None),
-            Some(snapshot) => Err(Error::internal(format!(
-                "state snapshot {snapshot} can't be copied to {location}"
-            ))),
+            keeps_state,
         }
     }
 
@@ -73,6 +65,15 @@ impl SavepointStore {
 #[async_trait]
 impl Savepoints for SavepointStore {
     async fn prepare(&self, directory: &str) -> Result<String> {
+        if self.keeps_state {
+            return Err(Error::config(
+                "there is no savepoint of a dataflow that keeps state: it would hold offsets only",
+            )
+            .advice(
+                "the pipeline goes on. Its last checkpoints are kept, state and all \
+                 (state.checkpoints.num-retained): after `calve stop` a start goes on from the newest",
+            ));
+        }
         let id = uuid::Uuid::new_v4().simple().to_string();
         let directory = directory.trim_end_matches('/');
         let location = format!("{directory}/savepoint-{}-{}", self.pipeline, &id[..8]);
@@ -93,7 +94,6 @@ impl Savepoints for SavepointStore {
 
     async fn complete(&self, location: &str, durable: &Durable) -> Result<()> {
         let marker = Marker::parse(&durable.marker, "the proved commit")?;
-        let state = self.copy_state(&marker, location).await?;
         let savepoint = Savepoint {
             version: VERSION,
             calve_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -101,7 +101,7 @@ impl Savepoints for SavepointStore {
             table: self.table.clone(),
             snapshot_id: durable.snapshot_id,
             marker,
-            state,
+            state: None,
         };
         let json = serde_json::to_vec_pretty(&savepoint).map_err(|error| {
             Error::internal("a savepoint can't be written as JSON").caused_by(error)

@@ -204,7 +204,11 @@ impl Preparation {
         if resumed.is_some() || self.from.is_some() {
             control.restored(resumed.unwrap_or(marker.epoch), self.from.as_deref());
         }
-        let savepoints = SavepointStore::beside(committer.table(), &settings.pipeline.name);
+        let savepoints = SavepointStore::beside(
+            committer.table(),
+            &settings.pipeline.name,
+            self.dataflow.keeps_state(),
+        );
         control.write_savepoints_with(Arc::new(savepoints));
         let table = committer.table().clone();
         let snapshot = table.metadata().current_snapshot_id();

@@ -1,6 +1,7 @@
 //! A snapshot on the worker's own disk, on its way to where it lasts.
 
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,17 +17,24 @@ use crate::time::{Epoch, Generation};
 #[cfg(test)]
 mod tests;
 
+/// The file in an incarnation's folder that tells that somebody lives there: whoever does shares a lock on it.
+const IN_USE: &str = "in-use";
+
 /// Where the stores of one process have their homes.
 ///
 /// ```text
 ///  <root>/<pipeline>-<table's UUID>/g3/<operator>-w0/
 /// ```
 #[derive(Clone, Debug)]
-pub struct LocalFolder(PathBuf);
+pub struct LocalFolder {
+    folder: PathBuf,
+    /// The lock goes with the last copy, or with the process.
+    _in_use: Arc<File>,
+}
 
 impl LocalFolder {
-    /// The homes of one incarnation of a pipeline. Those of earlier ones are removed: whoever was to last
-    /// in them was uploaded, and a process that still lives in one can't commit any more.
+    /// The homes of one incarnation of a pipeline. Those of earlier ones are removed, unless somebody still lives
+    /// there: what was to last of them was uploaded.
     pub fn prepare(root: &Path, owner: &Owner, generation: Generation) -> Result<Self> {
         let folder = root.join(owner.folder());
         files::create_folder(&folder)?;
@@ -35,18 +43,39 @@ impl LocalFolder {
                 .strip_prefix('g')
                 .and_then(|number| number.parse().ok());
             if of.is_some_and(|earlier| Generation(earlier) < generation) {
-                files::remove_folder(&folder.join(name))?;
+                remove_if_left(&folder.join(name));
             }
         }
         let folder = folder.join(format!("g{generation}"));
         files::create_folder(&folder)?;
-        Ok(Self(folder))
+        let in_use = folder.join(IN_USE);
+        let locked = File::create(&in_use).and_then(|file| file.lock_shared().map(|()| file));
+        let locked = locked.map_err(|error| {
+            files::failed("lock", &in_use, error)
+                .advice("state.local-dir must be a folder on a local disk")
+        })?;
+        Ok(Self {
+            folder,
+            _in_use: Arc::new(locked),
+        })
     }
 
     /// The home of one store.
     pub fn home(&self, operator: &str, worker: usize) -> PathBuf {
-        self.0
+        self.folder
             .join(format!("{}-w{worker}", names::encode(operator)))
+    }
+}
+
+/// Removes the homes of an earlier incarnation. A zombie keeps its own, and finds out from the table that it is one.
+/// Nothing depends on it, so a start goes on if it can't be done.
+fn remove_if_left(folder: &Path) {
+    let lock = File::open(folder.join(IN_USE)).map(|file| (file.try_lock(), file));
+    if let Ok((Err(TryLockError::WouldBlock), _)) = lock {
+        return;
+    }
+    if let Err(error) = files::remove_folder(folder) {
+        tracing::warn!(%error, "the state of an earlier run is left behind until the next start");
     }
 }
 

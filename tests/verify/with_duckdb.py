@@ -8,7 +8,7 @@ import duck
 
 request = json.loads(sys.argv[1])
 location = request["metadata_location"]
-db = duck.connect(location, request["s3"])
+db = duck.connect(location, request.get("s3"))
 scan = duck.scan(location)
 names = [row[0] for row in db.execute(f"describe select * from {scan}").fetchall()]
 key = [name for name in (request.get("id"), "_partition", "_offset") if name in names]

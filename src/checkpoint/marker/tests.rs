@@ -21,6 +21,7 @@ fn marker() -> Marker {
         moved: Ranges::between(&offsets(&[(0, 5), (1, 4)]), &next, &Offsets::new()).unwrap(),
         next,
         gaps: Ranges::default(),
+        gaps_unknown: false,
         topic_ids: BTreeMap::new(),
         cluster_id: Some("c".into()),
         state_snapshot: None,

@@ -81,10 +81,13 @@ impl From {
                 next,
                 left_out,
             } => Start::Recover(Box::new(Recovery {
+                // What was decided is here, whatever led to it.
+                policy: OnRollback::Rewind,
                 recorded: recorded.marker(uuid),
                 newest: newest.map(|mark| mark.marker(uuid)),
                 next: offsets(next),
                 topic_ids: BTreeMap::new(),
+                left_out_unknown: false,
                 left_out: left_out.map_or_else(Ranges::default, |(from, to)| ranges(from, to)),
                 state_snapshot: None,
             })),

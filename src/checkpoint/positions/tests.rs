@@ -45,6 +45,7 @@ fn carried(id: Option<&str>, next: &[(i32, i64)]) -> Carried {
         topic_ids: id.map(|id| ("t".into(), id.into())).into_iter().collect(),
         cluster_id: None,
         gaps: Ranges::default(),
+        gaps_unknown: false,
         state_snapshot: None,
     }
 }

@@ -55,13 +55,20 @@ fn resume(marker: Marker) -> Start {
     Start::Resume(Box::new(marker))
 }
 
-fn recover(newest: Option<Marker>, next: &[(i32, i64)], left_out: Ranges) -> Start {
+fn recover(
+    policy: OnRollback,
+    newest: Option<Marker>,
+    next: &[(i32, i64)],
+    left_out: Ranges,
+) -> Start {
     Start::Recover(Box::new(Recovery {
+        policy,
         recorded: marker("r", 3, 9, &[(0, 300), (1, 80)]),
         newest,
         next: offsets(next),
         topic_ids: BTreeMap::new(),
         left_out,
+        left_out_unknown: false,
         state_snapshot: None,
     }))
 }
@@ -136,6 +143,7 @@ fn a_table_that_is_behind_is_refused() {
 #[test]
 fn a_table_that_was_rolled_back_to_the_savepoint_goes_on_from_there() {
     let start = recover(
+        OnRollback::Rewind,
         Some(savepoint().marker),
         &[(0, 100), (1, 50)],
         Ranges::default(),
@@ -149,9 +157,15 @@ fn a_table_that_was_rolled_back_to_the_savepoint_goes_on_from_there() {
 #[test]
 fn a_table_that_was_rolled_back_to_another_place_is_refused() {
     let elsewhere = marker("m", 2, 4, &[(0, 90), (1, 50)]);
-    let start = recover(Some(elsewhere), &[(0, 90), (1, 50)], Ranges::default());
+    let rewind = OnRollback::Rewind;
+    let start = recover(
+        rewind,
+        Some(elsewhere),
+        &[(0, 90), (1, 50)],
+        Ranges::default(),
+    );
     refused(&start, TABLE, "rolled back from", "snapshot 17");
-    let start = recover(None, &[(0, 0), (1, 0)], Ranges::default());
+    let start = recover(rewind, None, &[(0, 0), (1, 0)], Ranges::default());
     refused(&start, TABLE, "rolled back from", "snapshot 17");
 }
 
@@ -159,12 +173,26 @@ fn a_table_that_was_rolled_back_to_another_place_is_refused() {
 fn leaving_the_rolled_back_rows_out_is_no_start_from_the_savepoint() {
     let mut left_out = Ranges::default();
     left_out.insert("t", 0, (NextOffset(100), NextOffset(300)));
-    let start = recover(Some(savepoint().marker), &[(0, 300), (1, 80)], left_out);
+    let start = recover(
+        OnRollback::Continue,
+        Some(savepoint().marker),
+        &[(0, 300), (1, 80)],
+        left_out,
+    );
     refused(&start, TABLE, "would not read on", "on-rollback=rewind");
     // The same, where what is left out could not be known.
     let start = recover(
+        OnRollback::Continue,
         Some(savepoint().marker),
         &[(0, 300), (1, 80)],
+        Ranges::default(),
+    );
+    refused(&start, TABLE, "would not read on", "on-rollback=rewind");
+    // The savepoint is the very marker whose rows are gone.
+    let start = recover(
+        OnRollback::Continue,
+        Some(marker("m", 2, 4, &[(0, 90), (1, 50)])),
+        &[(0, 100), (1, 50)],
         Ranges::default(),
     );
     refused(&start, TABLE, "would not read on", "on-rollback=rewind");

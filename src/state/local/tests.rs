@@ -33,3 +33,27 @@ fn homes_of_earlier_generations_are_removed_and_nothing_else() {
     assert!(neighbours.iter().all(|path| path.exists()));
     assert!(other.exists());
 }
+
+#[test]
+fn a_home_somebody_lives_in_stays_until_they_are_gone() {
+    let root = tempfile::tempdir().unwrap();
+    let prepare =
+        |generation| LocalFolder::prepare(root.path(), &owner(), Generation(generation)).unwrap();
+    let zombie = prepare(1);
+    let home = zombie.home("dedup", 0);
+    files::create_folder(&home).unwrap();
+    // Two processes of one run live in one folder.
+    let one = prepare(2);
+    let other = prepare(2);
+    assert!(home.exists());
+    drop(zombie);
+    drop(one);
+    drop(prepare(3));
+    assert!(!home.exists());
+    assert!(
+        other
+            .home("dedup", 0)
+            .parent()
+            .is_some_and(|g2| g2.exists())
+    );
+}
