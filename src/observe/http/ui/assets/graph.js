@@ -156,11 +156,13 @@ export function graphView(app) {
   const none = empty("No dataflow runs at the moment; its picture comes with the first records.");
   const picture = section("Dataflow", said, box, none,
     h("label", { class: "check", for: "plumbing" }, all, " Show operators that only pass control records on"));
-  const root = h("div", {}, picture, section("Operators", rows));
+  // Nothing stands there before the first figures, so that nothing jumps when they come.
+  const root = h("div", { hidden: true }, picture, section("Operators", rows));
   let last = null;
 
   const draw = () => {
-    if (!last) return;
+    // Without a width it is not on the page yet; the observer calls again.
+    if (!last || !box.clientWidth) return;
     const { graph, before, now } = last;
     const upright = box.clientWidth < 720;
     const seen = visible(graph, all.checked);
@@ -185,6 +187,7 @@ export function graphView(app) {
   const page = {
     root,
     update(state) {
+      root.hidden = false;
       const graph = state.graph;
       say(said, sentence(graph, state.figures));
       const present = graph !== null && graph.operators.length > 0;
