@@ -67,6 +67,8 @@ pub(super) enum From {
         newest: Option<Mark>,
         next: u8,
         left_out: Option<(u8, u8)>,
+        left_out_unknown: bool,
+        policy: Policy,
     },
 }
 
@@ -80,14 +82,15 @@ impl From {
                 newest,
                 next,
                 left_out,
+                left_out_unknown,
+                policy,
             } => Start::Recover(Box::new(Recovery {
-                // What was decided is here, whatever led to it.
-                policy: OnRollback::Rewind,
+                policy: policy.on_rollback(),
                 recorded: recorded.marker(uuid),
                 newest: newest.map(|mark| mark.marker(uuid)),
                 next: offsets(next),
                 topic_ids: BTreeMap::new(),
-                left_out_unknown: false,
+                left_out_unknown,
                 left_out: left_out.map_or_else(Ranges::default, |(from, to)| ranges(from, to)),
                 state_snapshot: None,
             })),
@@ -224,6 +227,8 @@ pub(super) fn start(table: &Table, starts: u8, policy: Policy) -> Option<Process
                 newest: recovery.newest.as_ref().and_then(of_table),
                 next,
                 left_out: gap.map(|(from, to)| (number(from), number(to))),
+                left_out_unknown: recovery.left_out_unknown,
+                policy,
             };
             (from, next)
         }
