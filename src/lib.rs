@@ -31,6 +31,8 @@ pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod control;
+#[cfg(test)]
+mod dice;
 pub mod error;
 mod failpoint;
 pub mod format;

@@ -17,18 +17,15 @@
 //! Nothing here is visible outside of this room: a [`Permit`] can be made only by `load_table`
 //! below, is good for one swap, and is the only way to the inner catalog's `update_table`.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use iceberg::table::Table;
-use iceberg::{
-    Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation,
-    TableIdent,
-};
+use iceberg::{Catalog, Error, ErrorKind, Result, TableCommit, TableIdent};
 
 use super::lineage;
 use super::merge::Merges;
+use super::swaps::{Swapping, Swaps};
 use crate::checkpoint::decisions::{Claim, Decision, Mine, Observed, decide_claim, decide_commit};
 use crate::failpoint;
 
@@ -87,15 +84,15 @@ impl GuardedCatalog {
         pipeline: String,
         intent: Intent,
         merges: Merges,
-    ) -> Self {
-        Self {
+    ) -> Swapping<Self> {
+        Swapping(Self {
             inner,
             table,
             pipeline,
             intent,
             merges,
             state: Mutex::default(),
-        }
+        })
     }
 
     /// How many swaps were asked of the inner catalog: with none, nothing can have landed.
@@ -119,13 +116,9 @@ fn lost(point: &str) -> Error {
     Error::new(ErrorKind::Unexpected, format!("failpoint {point}"))
 }
 
-fn forbidden<T>() -> Result<T> {
-    Err(refusal("a commit does not change anything but its table"))
-}
-
 #[async_trait]
-impl Catalog for GuardedCatalog {
-    async fn load_table(&self, table: &TableIdent) -> Result<Table> {
+impl Swaps for GuardedCatalog {
+    async fn load(&self, table: &TableIdent) -> Result<Table> {
         // Whatever was permitted before was permitted on older metadata.
         self.state().permit = None;
         let loaded = self.inner.load_table(table).await?;
@@ -142,7 +135,7 @@ impl Catalog for GuardedCatalog {
         }
     }
 
-    async fn update_table(&self, commit: TableCommit) -> Result<Table> {
+    async fn swap(&self, commit: TableCommit) -> Result<Table> {
         {
             let mut state = self.state();
             let permit = state.permit.take();
@@ -164,64 +157,5 @@ impl Catalog for GuardedCatalog {
             return Err(lost("after-swap"));
         }
         answer
-    }
-
-    async fn list_namespaces(
-        &self,
-        parent: Option<&NamespaceIdent>,
-    ) -> Result<Vec<NamespaceIdent>> {
-        self.inner.list_namespaces(parent).await
-    }
-
-    async fn get_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace> {
-        self.inner.get_namespace(namespace).await
-    }
-
-    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
-        self.inner.namespace_exists(namespace).await
-    }
-
-    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        self.inner.list_tables(namespace).await
-    }
-
-    async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
-        self.inner.table_exists(table).await
-    }
-
-    async fn create_namespace(
-        &self,
-        _: &NamespaceIdent,
-        _: HashMap<String, String>,
-    ) -> Result<Namespace> {
-        forbidden()
-    }
-
-    async fn update_namespace(&self, _: &NamespaceIdent, _: HashMap<String, String>) -> Result<()> {
-        forbidden()
-    }
-
-    async fn drop_namespace(&self, _: &NamespaceIdent) -> Result<()> {
-        forbidden()
-    }
-
-    async fn create_table(&self, _: &NamespaceIdent, _: TableCreation) -> Result<Table> {
-        forbidden()
-    }
-
-    async fn drop_table(&self, _: &TableIdent) -> Result<()> {
-        forbidden()
-    }
-
-    async fn purge_table(&self, _: &TableIdent) -> Result<()> {
-        forbidden()
-    }
-
-    async fn rename_table(&self, _: &TableIdent, _: &TableIdent) -> Result<()> {
-        forbidden()
-    }
-
-    async fn register_table(&self, _: &TableIdent, _: String) -> Result<Table> {
-        forbidden()
     }
 }

@@ -50,6 +50,7 @@ mod stale;
 mod state;
 mod storage;
 mod stored;
+mod swaps;
 mod sweep;
 mod table;
 mod writer;

@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use super::failure::{describe, external, http_status};
 use super::stale::StaleCatalog;
+use super::swaps::Swapping;
 use crate::error::{Error, Result};
 
 /// How the names of scratch tables begin.
@@ -204,10 +205,10 @@ async fn stale_commit(
     shown: Table,
     newest: &Table,
 ) -> Result<StaleCommit, String> {
-    let stale = StaleCatalog {
+    let stale = Swapping(StaleCatalog {
         inner: Arc::clone(catalog),
         shown: shown.clone(),
-    };
+    });
     let answer = Answer::of(&append(&shown, &stale, STALE).await);
     let found = read_back(&**catalog, newest).await?;
     let mut snapshots = found.metadata().snapshots();

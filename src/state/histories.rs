@@ -11,6 +11,7 @@ use super::{
     Assignment, BackendKind, ListState, MapState, MaxParallelism, Share, SnapshotId, StateStore,
     ValueState,
 };
+use crate::dice::Dice;
 use crate::time::{Epoch, Generation};
 
 const HISTORIES: u64 = 8;

@@ -12,21 +12,22 @@ use crate::config::OnRollback;
 use crate::error::Kind;
 use crate::iceberg::guard::{GuardedCatalog, Intent};
 use crate::iceberg::merge::Merges;
+use crate::iceberg::swaps::Swapping;
 use crate::iceberg::testing::*;
 use crate::iceberg::{CommitFailure, Committed, Committer, Staged, StagedFile};
 use crate::time::Epoch;
 
 /// A world, a committer over a catalog that may fail, and that catalog.
-async fn faulty() -> (World, Committer, Arc<Faulty>) {
+async fn faulty() -> (World, Committer, Arc<Swapping<Faulty>>) {
     with_patience(PATIENT).await
 }
 
 /// The same, for commits that can't be proved.
-async fn impatient() -> (World, Committer, Arc<Faulty>) {
+async fn impatient() -> (World, Committer, Arc<Swapping<Faulty>>) {
     with_patience(IMPATIENT).await
 }
 
-async fn with_patience(patience: Duration) -> (World, Committer, Arc<Faulty>) {
+async fn with_patience(patience: Duration) -> (World, Committer, Arc<Swapping<Faulty>>) {
     let world = World::new().await;
     let faulty = Faulty::new(&world.catalog, []);
     let committer = world.start_with(faulty.clone(), patience).await;

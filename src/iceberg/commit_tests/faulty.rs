@@ -1,16 +1,14 @@
 //! A catalog with the real one inside, and a list of what shall go wrong.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use iceberg::table::Table;
-use iceberg::{
-    Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation,
-    TableIdent,
-};
+use iceberg::{Catalog, Error, ErrorKind, Result, TableCommit, TableIdent};
 
 use crate::iceberg::StagedFile;
+use crate::iceberg::swaps::{Swapping, Swaps};
 use crate::iceberg::testing::foreign_append;
 
 /// What happens to one swap.
@@ -53,15 +51,18 @@ enum Hang {
 }
 
 impl Faulty {
-    pub fn new(inner: &Arc<dyn Catalog>, swaps: impl IntoIterator<Item = Swap>) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(
+        inner: &Arc<dyn Catalog>,
+        swaps: impl IntoIterator<Item = Swap>,
+    ) -> Arc<Swapping<Self>> {
+        Arc::new(Swapping(Self {
             inner: Arc::clone(inner),
             swaps: Mutex::new(swaps.into_iter().collect()),
             late: Mutex::default(),
             failing_loads: Mutex::default(),
             seen: Mutex::default(),
             hang: Mutex::default(),
-        })
+        }))
     }
 
     pub fn script(&self, swaps: impl IntoIterator<Item = Swap>) {
@@ -135,8 +136,8 @@ fn reset() -> Error {
 }
 
 #[async_trait]
-impl Catalog for Faulty {
-    async fn load_table(&self, table: &TableIdent) -> Result<Table> {
+impl Swaps for Faulty {
+    async fn load(&self, table: &TableIdent) -> Result<Table> {
         if *self.hang.lock().unwrap() == Hang::Now {
             std::future::pending::<()>().await;
         }
@@ -150,7 +151,7 @@ impl Catalog for Faulty {
         self.inner.load_table(table).await
     }
 
-    async fn update_table(&self, commit: TableCommit) -> Result<Table> {
+    async fn swap(&self, commit: TableCommit) -> Result<Table> {
         *self.seen.lock().unwrap() += 1;
         let swap = self.swaps.lock().unwrap().pop_front();
         let answer = self.carry_out(swap, commit).await;
@@ -161,70 +162,7 @@ impl Catalog for Faulty {
         answer
     }
 
-    async fn list_namespaces(
-        &self,
-        parent: Option<&NamespaceIdent>,
-    ) -> Result<Vec<NamespaceIdent>> {
-        self.inner.list_namespaces(parent).await
-    }
-
-    async fn create_namespace(
-        &self,
-        namespace: &NamespaceIdent,
-        properties: HashMap<String, String>,
-    ) -> Result<Namespace> {
-        self.inner.create_namespace(namespace, properties).await
-    }
-
-    async fn get_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace> {
-        self.inner.get_namespace(namespace).await
-    }
-
-    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
-        self.inner.namespace_exists(namespace).await
-    }
-
-    async fn update_namespace(
-        &self,
-        namespace: &NamespaceIdent,
-        properties: HashMap<String, String>,
-    ) -> Result<()> {
-        self.inner.update_namespace(namespace, properties).await
-    }
-
-    async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
-        self.inner.drop_namespace(namespace).await
-    }
-
-    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        self.inner.list_tables(namespace).await
-    }
-
-    async fn create_table(
-        &self,
-        namespace: &NamespaceIdent,
-        creation: TableCreation,
-    ) -> Result<Table> {
-        self.inner.create_table(namespace, creation).await
-    }
-
-    async fn drop_table(&self, table: &TableIdent) -> Result<()> {
-        self.inner.drop_table(table).await
-    }
-
-    async fn purge_table(&self, table: &TableIdent) -> Result<()> {
-        self.inner.purge_table(table).await
-    }
-
-    async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
-        self.inner.table_exists(table).await
-    }
-
-    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
-        self.inner.rename_table(from, to).await
-    }
-
-    async fn register_table(&self, table: &TableIdent, metadata: String) -> Result<Table> {
-        self.inner.register_table(table, metadata).await
+    fn beyond(&self) -> Result<&dyn Catalog> {
+        Ok(self.inner.as_ref())
     }
 }

@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use iceberg::{Error, Namespace, Result, TableCommit};
+use iceberg::{Error, Result, TableCommit};
 
 use super::*;
 use crate::iceberg::listing::list;
+use crate::iceberg::swaps::Swaps;
 use crate::iceberg::testing::World;
 
 /// A catalog that swaps without comparing.
@@ -16,8 +17,12 @@ struct Careless {
 }
 
 #[async_trait]
-impl Catalog for Careless {
-    async fn update_table(&self, mut commit: TableCommit) -> Result<Table> {
+impl Swaps for Careless {
+    async fn load(&self, table: &TableIdent) -> Result<Table> {
+        self.inner.load_table(table).await
+    }
+
+    async fn swap(&self, mut commit: TableCommit) -> Result<Table> {
         commit.take_requirements();
         match self.forgetful.load(Ordering::Relaxed) {
             true => self.inner.load_table(commit.identifier()).await,
@@ -25,72 +30,12 @@ impl Catalog for Careless {
         }
     }
 
-    async fn list_namespaces(&self, of: Option<&NamespaceIdent>) -> Result<Vec<NamespaceIdent>> {
-        self.inner.list_namespaces(of).await
-    }
-
-    async fn create_namespace(
-        &self,
-        namespace: &NamespaceIdent,
-        properties: HashMap<String, String>,
-    ) -> Result<Namespace> {
-        self.inner.create_namespace(namespace, properties).await
-    }
-
-    async fn get_namespace(&self, namespace: &NamespaceIdent) -> Result<Namespace> {
-        self.inner.get_namespace(namespace).await
-    }
-
-    async fn namespace_exists(&self, namespace: &NamespaceIdent) -> Result<bool> {
-        self.inner.namespace_exists(namespace).await
-    }
-
-    async fn update_namespace(
-        &self,
-        namespace: &NamespaceIdent,
-        properties: HashMap<String, String>,
-    ) -> Result<()> {
-        self.inner.update_namespace(namespace, properties).await
-    }
-
-    async fn drop_namespace(&self, namespace: &NamespaceIdent) -> Result<()> {
-        self.inner.drop_namespace(namespace).await
-    }
-
-    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        self.inner.list_tables(namespace).await
-    }
-
-    async fn create_table(
-        &self,
-        namespace: &NamespaceIdent,
-        creation: TableCreation,
-    ) -> Result<Table> {
-        self.inner.create_table(namespace, creation).await
-    }
-
-    async fn load_table(&self, table: &TableIdent) -> Result<Table> {
-        self.inner.load_table(table).await
-    }
-
-    async fn drop_table(&self, table: &TableIdent) -> Result<()> {
-        self.inner.drop_table(table).await
-    }
-
-    async fn purge_table(&self, _: &TableIdent) -> Result<()> {
+    async fn purge(&self, _: &TableIdent) -> Result<()> {
         Err(Error::new(ErrorKind::FeatureUnsupported, "no purging here"))
     }
 
-    async fn table_exists(&self, table: &TableIdent) -> Result<bool> {
-        self.inner.table_exists(table).await
-    }
-
-    async fn rename_table(&self, from: &TableIdent, to: &TableIdent) -> Result<()> {
-        self.inner.rename_table(from, to).await
-    }
-
-    async fn register_table(&self, table: &TableIdent, metadata: String) -> Result<Table> {
-        self.inner.register_table(table, metadata).await
+    fn beyond(&self) -> Result<&dyn Catalog> {
+        Ok(self.inner.as_ref())
     }
 }
 
@@ -130,10 +75,10 @@ async fn a_catalog_that_compares_refuses_what_is_stale_and_nothing_is_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_that_swaps_without_comparing_is_found_out_and_nothing_is_left() {
     let world = World::new().await;
-    let careless: Arc<dyn Catalog> = Arc::new(Careless {
+    let careless: Arc<dyn Catalog> = Arc::new(Swapping(Careless {
         inner: Arc::clone(&world.catalog),
         forgetful: AtomicBool::new(false),
-    });
+    }));
     let probe = probe(&careless, world.ident.namespace()).await.unwrap();
     assert!(probe.stale.iter().any(|stale| stale.landed), "{probe:?}");
     assert_clean(&world, &probe).await;
@@ -142,10 +87,10 @@ async fn a_catalog_that_swaps_without_comparing_is_found_out_and_nothing_is_left
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_that_reports_success_for_nothing_is_found_out_and_nothing_is_left() {
     let world = World::new().await;
-    let forgetful: Arc<dyn Catalog> = Arc::new(Careless {
+    let forgetful: Arc<dyn Catalog> = Arc::new(Swapping(Careless {
         inner: Arc::clone(&world.catalog),
         forgetful: AtomicBool::new(true),
-    });
+    }));
     let probe = probe(&forgetful, world.ident.namespace()).await.unwrap();
     let failure = probe.failure.clone().expect("it has failed");
     assert!(failure.contains("a reload does not show"), "{failure}");

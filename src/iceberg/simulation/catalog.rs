@@ -1,18 +1,15 @@
 //! The simulated catalog as one process sees it: each request waits until the schedule lets it through.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use iceberg::io::FileIO;
 use iceberg::table::Table;
-use iceberg::{
-    Catalog, Error, ErrorKind, Namespace, NamespaceIdent, Result, TableCommit, TableCreation,
-    TableIdent,
-};
+use iceberg::{Result, TableCommit, TableIdent};
 
 use super::store::Store;
 use super::world::{Asked, Sim, Swap, reset};
+use crate::iceberg::swaps::{Swapping, Swaps};
 
 #[derive(Debug)]
 pub(super) struct SimulatedCatalog {
@@ -22,13 +19,13 @@ pub(super) struct SimulatedCatalog {
 }
 
 impl SimulatedCatalog {
-    pub(super) fn of(sim: &Sim, process: usize) -> Arc<Self> {
+    pub(super) fn of(sim: &Sim, process: usize) -> Arc<Swapping<Self>> {
         let files = Store::of(&sim.lock().memory, sim, process);
-        Arc::new(Self {
+        Arc::new(Swapping(Self {
             sim: sim.clone(),
             process,
             files,
-        })
+        }))
     }
 
     async fn ask(&self, asked: Asked) -> Result<Table> {
@@ -39,12 +36,12 @@ impl SimulatedCatalog {
 }
 
 #[async_trait]
-impl Catalog for SimulatedCatalog {
-    async fn load_table(&self, _: &TableIdent) -> Result<Table> {
+impl Swaps for SimulatedCatalog {
+    async fn load(&self, _: &TableIdent) -> Result<Table> {
         self.ask(Asked::Load).await
     }
 
-    async fn update_table(&self, mut commit: TableCommit) -> Result<Table> {
+    async fn swap(&self, mut commit: TableCommit) -> Result<Table> {
         let swap = Swap {
             process: self.process,
             requirements: commit.take_requirements(),
@@ -52,67 +49,4 @@ impl Catalog for SimulatedCatalog {
         };
         self.ask(Asked::Swap(swap)).await
     }
-
-    async fn list_namespaces(&self, _: Option<&NamespaceIdent>) -> Result<Vec<NamespaceIdent>> {
-        not_simulated()
-    }
-
-    async fn create_namespace(
-        &self,
-        _: &NamespaceIdent,
-        _: HashMap<String, String>,
-    ) -> Result<Namespace> {
-        not_simulated()
-    }
-
-    async fn get_namespace(&self, _: &NamespaceIdent) -> Result<Namespace> {
-        not_simulated()
-    }
-
-    async fn namespace_exists(&self, _: &NamespaceIdent) -> Result<bool> {
-        not_simulated()
-    }
-
-    async fn update_namespace(&self, _: &NamespaceIdent, _: HashMap<String, String>) -> Result<()> {
-        not_simulated()
-    }
-
-    async fn drop_namespace(&self, _: &NamespaceIdent) -> Result<()> {
-        not_simulated()
-    }
-
-    async fn list_tables(&self, _: &NamespaceIdent) -> Result<Vec<TableIdent>> {
-        not_simulated()
-    }
-
-    async fn create_table(&self, _: &NamespaceIdent, _: TableCreation) -> Result<Table> {
-        not_simulated()
-    }
-
-    async fn drop_table(&self, _: &TableIdent) -> Result<()> {
-        not_simulated()
-    }
-
-    async fn purge_table(&self, _: &TableIdent) -> Result<()> {
-        not_simulated()
-    }
-
-    async fn table_exists(&self, _: &TableIdent) -> Result<bool> {
-        not_simulated()
-    }
-
-    async fn rename_table(&self, _: &TableIdent, _: &TableIdent) -> Result<()> {
-        not_simulated()
-    }
-
-    async fn register_table(&self, _: &TableIdent, _: String) -> Result<Table> {
-        not_simulated()
-    }
-}
-
-fn not_simulated<T>() -> Result<T> {
-    Err(Error::new(
-        ErrorKind::FeatureUnsupported,
-        "a committer only loads and swaps",
-    ))
 }

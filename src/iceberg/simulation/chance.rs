@@ -1,25 +1,19 @@
 //! Where every choice of a schedule comes from: one seed, one sequence.
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
+use crate::dice::Dice;
+
+/// A schedule's dice.
 #[derive(Debug)]
-pub(super) struct Chance(u64);
+pub(super) struct Chance(Dice);
 
 impl Chance {
     pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(Dice::new(seed))
     }
 
     /// A number below `bound`.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.0.next() % bound
     }
 
     /// True in `percent` of all cases.

@@ -5,6 +5,7 @@ use super::super::names::data_file;
 use super::super::testing::*;
 use super::super::{BackendKind, Share};
 use super::*;
+use crate::dice::Dice;
 use crate::time::{Epoch, Generation};
 
 fn rank(generation: u64, epoch: u64) -> Rank {

@@ -2,8 +2,9 @@
 
 use arrow::compute::concat_batches;
 
-use super::support::{Dice, decoder, messages, mutate, schema};
+use super::support::{decoder, messages, mutate, schema};
 use super::*;
+use crate::dice::Dice;
 
 const COLUMNS: &str = "_offset long, id string not null, bo boolean, i int, l long not null, f float, d double, \
      de decimal(20, 4), da date, ti time, ts timestamp, tz timestamptz, s string, u uuid, fi fixed(3), bi binary, \

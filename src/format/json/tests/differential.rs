@@ -6,7 +6,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::super::Decoder;
-use super::support::{Dice, decoder, messages, mutate, rows, schema};
+use super::support::{decoder, messages, mutate, rows, schema};
+use crate::dice::Dice;
 
 const COLUMNS: &str = "a string not null, b long, c double, d boolean, e list<double>, \
      f struct<x: string, y: long not null>, g map<string, long>, h timestamptz";

@@ -1,6 +1,7 @@
 //! Numbers: exact where the type is exact, nearest where it is a float.
 
-use super::support::{Dice, check, value};
+use super::support::{check, value};
+use crate::dice::Dice;
 
 #[test]
 fn ints_and_longs() {

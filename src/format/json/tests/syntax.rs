@@ -1,7 +1,8 @@
 //! What is JSON and what is not, in columns and outside of them.
 
-use super::support::{Dice, decode, mutate, reason, rows, schema};
+use super::support::{decode, mutate, reason, rows, schema};
 use super::*;
+use crate::dice::Dice;
 
 #[test]
 fn a_payload_must_be_one_object_and_nothing_else() {

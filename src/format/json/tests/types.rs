@@ -301,7 +301,7 @@ fn nanosecond_timestamps_of_newer_tables() {
 #[test]
 fn timestamps_agree_with_chrono() {
     use chrono::{DateTime, FixedOffset, SecondsFormat};
-    let mut dice = support::Dice::new(1);
+    let mut dice = crate::dice::Dice::new(1);
     for round in 0..5_000 {
         let micros = -62_135_596_800_000_000 + (dice.next() % 315_537_897_600_000_000) as i64;
         let utc = DateTime::from_timestamp_micros(micros).unwrap();
