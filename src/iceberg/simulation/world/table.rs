@@ -30,14 +30,15 @@ pub(super) struct Past {
 
 /// An empty table.
 pub(super) fn new_table(merges: bool) -> TableMetadataRef {
-    let least = if merges { "2" } else { "1000" };
+    // Where nothing is merged no list is read before it is written.
+    let (property, value) = match merges {
+        true => ("commit.manifest.min-count-to-merge", "2"),
+        false => ("commit.manifest-merge.enabled", "false"),
+    };
     let creation = TableCreation::builder()
         .name("events".to_owned())
         .location("memory:/table".to_owned())
-        .properties(HashMap::from([(
-            "commit.manifest.min-count-to-merge".to_owned(),
-            least.to_owned(),
-        )]))
+        .properties(HashMap::from([(property.to_owned(), value.to_owned())]))
         .schema(schema())
         .format_version(FormatVersion::V2)
         .build();
