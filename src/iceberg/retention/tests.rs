@@ -43,6 +43,20 @@ async fn metadata_files(world: &World, ending: &str) -> usize {
         .count()
 }
 
+/// An operator tags the current snapshot; returns its id.
+async fn tag_current(world: &World) -> i64 {
+    let table = world.table().await;
+    let id = table.metadata().current_snapshot_id().unwrap();
+    let retention = SnapshotRetention::Tag {
+        max_ref_age_ms: None,
+    };
+    let tag = SnapshotReference::new(id, retention);
+    world
+        .rewrite(|builder| builder.set_ref("audited", tag.clone()).unwrap())
+        .await;
+    id
+}
+
 #[tokio::test]
 async fn old_snapshots_are_expired_and_every_row_stays() {
     let world = World::new().await;
@@ -98,22 +112,7 @@ async fn tags_keep_their_snapshots_and_without_garbage_collection_all_stay() {
     let world = World::new().await;
     let mut committer = start(&world).await;
     commit(&world, &mut committer, 1..3).await;
-    let tagged = world
-        .table()
-        .await
-        .metadata()
-        .current_snapshot_id()
-        .unwrap();
-    world
-        .rewrite(|builder| {
-            let retention = SnapshotRetention::Tag {
-                max_ref_age_ms: None,
-            };
-            builder
-                .set_ref("audited", SnapshotReference::new(tagged, retention))
-                .unwrap()
-        })
-        .await;
+    let tagged = tag_current(&world).await;
     let mut committer = start(&world).await;
     commit(&world, &mut committer, 3..20).await;
     assert_eq!(world.snapshots().await, 7, "six, and the tagged one");
@@ -208,21 +207,7 @@ async fn manifests_that_were_merged_go_when_the_last_snapshot_that_names_them_ex
     let mut committer = start(&world).await;
     commit(&world, &mut committer, 1..6).await;
     // A tag keeps what it names.
-    let tagged = world
-        .table()
-        .await
-        .metadata()
-        .current_snapshot_id()
-        .unwrap();
-    world
-        .rewrite(|builder| {
-            let retention = SnapshotRetention::Tag {
-                max_ref_age_ms: None,
-            };
-            let tag = SnapshotReference::new(tagged, retention);
-            builder.set_ref("audited", tag).unwrap()
-        })
-        .await;
+    tag_current(&world).await;
     let mut committer = start(&world).await;
     commit(&world, &mut committer, 6..31).await;
     only_named_manifests_are_left(&world).await;
