@@ -52,7 +52,7 @@ async fn tag_current(world: &World) -> i64 {
     };
     let tag = SnapshotReference::new(id, retention);
     world
-        .rewrite(|builder| builder.set_ref("audited", tag.clone()).unwrap())
+        .rewrite(|builder| builder.set_ref("audited", tag).unwrap())
         .await;
     id
 }
