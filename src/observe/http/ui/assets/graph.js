@@ -263,8 +263,8 @@ function drawEdge(edge, boxes, lane, leadsBack, upright, size) {
       ? { along: middle(a.y + BOX.h, b.y), side: middle(a.x, b.x) + BOX.w / 2 }
       : { along: middle(a.x + BOX.w, b.x), side: middle(a.y, b.y) + BOX.h / 2 };
   const [x, y] = upright ? [at.side, at.along] : [at.along, at.side];
-  // Beside each other boxes leave room for some thirteen characters.
-  const short = upright || room || label.length <= 13 ? label : count(edge.items);
+  // Beside each other boxes leave room for some ten characters.
+  const short = upright || room || label.length <= 10 ? label : count(edge.items);
   return [
     line,
     h("svg:text", { class: "label", x, y: y - 5, "text-anchor": "middle" }, short),
