@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::{eventually, free_port, terminate};
@@ -143,6 +145,15 @@ impl Browser {
         entries
             .map(|entry| format!("{} {}", entry["level"], entry["message"]))
             .collect()
+    }
+
+    /// What the screen shows, as PNG.
+    #[track_caller]
+    pub fn screenshot(&self) -> Vec<u8> {
+        let path = format!("{}/screenshot", self.session);
+        let answer = self.call("GET", &path, "").expect("a screenshot");
+        let encoded = answer["value"].as_str().expect("an image");
+        BASE64_STANDARD.decode(encoded).expect("base64")
     }
 
     fn devtools(&self, command: &str, params: &Value) -> Value {

@@ -48,6 +48,12 @@ function show() {
     else link.removeAttribute("aria-current");
   }
   $("view").replaceChildren(view.root);
+  update();
+}
+
+// Nothing stands there before the first figures, so that nothing jumps when they come.
+function update() {
+  view.root.hidden = !app.state;
   if (app.state) view.update(app.state);
 }
 
@@ -78,7 +84,7 @@ function take(state) {
   if (state.series) app.series = state.series;
   else if (state.point) app.series = [...app.series, state.point].slice(-SERIES_MAX);
   header(state);
-  if (view) view.update(state);
+  update();
 }
 
 async function connect() {
@@ -102,18 +108,17 @@ function retry() {
 }
 
 function watch() {
-  const silent = Date.now() - seen;
-  const over = app.state && ["finished", "cancelled", "failed"].includes(app.state.phase);
-  const lost = seen > 0 && silent > QUIET_MS;
-  $("lost").hidden = !lost && seen > 0;
-  if (seen === 0) {
-    $("lost").hidden = performance.now() < QUIET_MS;
-    say($("lost"), "No connection to the pipeline yet; trying again.");
-  } else if (lost) {
-    say($("lost"), `${over ? "The pipeline has ended" : "Connection lost"}, last seen ${span(silent - (silent % 1000))} ago. The figures below are as they were then; trying again.`);
-  }
+  const silent = seen ? Date.now() - seen : performance.now();
+  const lost = silent > QUIET_MS;
+  $("lost").hidden = !lost;
+  if (lost) say($("lost"), seen ? missed(silent) : "No connection to the pipeline yet; trying again.");
   document.body.classList.toggle("stale", lost);
   say($("seen"), seen ? (lost ? "not live" : "live") : "connecting");
+}
+
+function missed(silent) {
+  const over = ["finished", "cancelled", "failed"].includes(app.state.phase);
+  return `${over ? "The pipeline has ended" : "Connection lost"}, last seen ${span(silent - (silent % 1000))} ago. The figures below are as they were then; trying again.`;
 }
 
 function header(state) {
@@ -180,7 +185,8 @@ async function act(action, directory) {
       await new Promise((later) => setTimeout(later, 300));
       const answer = await call("GET", `${action.status}/${accepted["request-id"]}`);
       if (answer.status.id !== "COMPLETED") continue;
-      const failure = answer.operation["failure-cause"];
+      // Flink writes it so for savepoints, and so for checkpoints.
+      const failure = answer.operation["failure-cause"] ?? answer.operation.failureCause;
       if (failure) throw new Error(failure["stack-trace"] ?? failure.class);
       return note.end(action.done(answer.operation), "good");
     }

@@ -4,8 +4,8 @@ import { count, empty, exact, h, keyed, percent, say, section, table, workers } 
 
 // Operators that only move control records around; the picture is clearer without them.
 const PLUMBING = new Set(["Broadcast", "Concatenate", "Exchange", "Feedback", "Filter", "FlatMap", "FlatMapBuilder", "Map", "Inspect"]);
-const BOX = { w: 142, h: 66 };
-const GAP = 88;
+const BOX = { w: 150, h: 66 };
+const GAP = 82;
 
 // ---- From the figures to a graph of what is to be seen (no page in here) ----
 
@@ -31,7 +31,7 @@ export function visible(graph, all) {
 }
 
 function told(first, last) {
-  return { items: first.items, batches: first.batches, item: first.item, frontier: last.frontier };
+  return { items: first.items, item: first.item, frontier: last.frontier };
 }
 
 // A layer for each node: one more than the farthest node that leads to it. Edges that would close a circle lead back.
@@ -156,28 +156,28 @@ export function graphView(app) {
   const none = empty("No dataflow runs at the moment; its picture comes with the first records.");
   const picture = section("Dataflow", said, box, none,
     h("label", { class: "check", for: "plumbing" }, all, " Show operators that only pass control records on"));
-  // Nothing stands there before the first figures, so that nothing jumps when they come.
-  const root = h("div", { hidden: true }, picture, section("Operators", rows));
+  const root = h("div", {}, picture, section("Operators", rows));
   let last = null;
 
   const draw = () => {
     // Without a width it is not on the page yet; the observer calls again.
     if (!last || !box.clientWidth) return;
-    const { graph, before, now } = last;
+    const { state, busy } = last;
+    const { graph, figures } = state;
     const upright = box.clientWidth < 720;
     const seen = visible(graph, all.checked);
     const { boxes, back, size, lane } = place(seen, upright);
-    const busy = utilisation(graph, before, now);
     const holders = new Set(graph.holders.map((holder) => holder.node));
-    const pad = 8;
-    const w = size.w + 2 * pad;
-    const hgt = size.h + 2 * pad + 8;
-    svg.setAttribute("viewBox", `${-pad} ${-pad} ${w} ${hgt}`);
+    // Beside a lane at the edge there is a label.
+    const pad = { x: upright ? 28 : 8, y: 8 };
+    const w = size.w + 2 * pad.x;
+    const hgt = size.h + 2 * pad.y + 8;
+    svg.setAttribute("viewBox", `${-pad.x} ${-pad.y} ${w} ${hgt}`);
     svg.setAttribute("width", w);
     const parts = [arrow()];
     for (const edge of seen.edges) parts.push(...drawEdge(edge, boxes, lane(edge), back.has(edge.key), upright, size));
     for (const node of seen.nodes) {
-      parts.push(drawNode(node, boxes.get(node.node), busy.get(node.node), holders.has(node.node), records(node, last.figures)));
+      parts.push(drawNode(node, boxes.get(node.node), busy.get(node.node), holders.has(node.node), records(node, figures)));
     }
     svg.replaceChildren(...parts);
   };
@@ -187,17 +187,15 @@ export function graphView(app) {
   const page = {
     root,
     update(state) {
-      root.hidden = false;
       const graph = state.graph;
       say(said, sentence(graph, state.figures));
       const present = graph !== null && graph.operators.length > 0;
       none.hidden = present;
       box.hidden = !present;
       if (!present) return;
-      const before = app.before(5_000);
-      last = { graph, before, now: state, figures: state.figures };
+      const busy = utilisation(state, app.before(5_000));
+      last = { state, busy };
       draw();
-      const busy = utilisation(graph, before, state);
       const listed = graph.operators.filter((o) => all.checked || !PLUMBING.has(o.name));
       keyed(rows.body, listed, (o) => o.node, makeRow, (row, o) => updateRow(row, o, graph, busy.get(o.node)));
     },
@@ -206,10 +204,10 @@ export function graphView(app) {
 }
 
 // For each operator: which part of the last seconds it has run, on each worker.
-function utilisation(graph, before, now) {
+function utilisation(state, before) {
   const earlier = new Map((before?.graph?.operators ?? []).map((o) => [o.node, o]));
-  const elapsed = before ? now["at-ms"] - before["at-ms"] : 0;
-  return new Map(graph.operators.map((o) => {
+  const elapsed = before ? state["at-ms"] - before["at-ms"] : 0;
+  return new Map(state.graph.operators.map((o) => {
     const was = earlier.get(o.node);
     const known = was && elapsed > 0 && was["busy-ms"].length === o["busy-ms"].length;
     return [o.node, known ? o["busy-ms"].map((ms, i) => Math.min(1, Math.max(0, (ms - was["busy-ms"][i]) / elapsed))) : null];
@@ -252,7 +250,7 @@ function drawEdge(edge, boxes, lane, leadsBack, upright, size) {
   const b = boxes.get(edge.to);
   const path = leadsBack ? loop(a, b, upright, size) : way(a, b, lane, upright);
   const frontier = edge.frontier === null ? "closed" : `epoch ${edge.frontier}`;
-  const label = `${count(edge.items)} ${edge.item}`;
+  const label = `${count(edge.items)} ${kind(edge.item)}`.trim();
   const line = h("svg:path", { class: leadsBack ? "edge back" : "edge", d: path, "marker-end": "url(#tip)" },
     h("svg:title", {}, `${label} sent; ${frontier} or later may still come`));
   if (leadsBack) return [line];
@@ -265,13 +263,18 @@ function drawEdge(edge, boxes, lane, leadsBack, upright, size) {
       ? { along: middle(a.y + BOX.h, b.y), side: middle(a.x, b.x) + BOX.w / 2 }
       : { along: middle(a.x + BOX.w, b.x), side: middle(a.y, b.y) + BOX.h / 2 };
   const [x, y] = upright ? [at.side, at.along] : [at.along, at.side];
-  // Beside each other boxes leave room for some thirteen characters.
-  const short = upright || room || label.length <= 13 ? label : count(edge.items);
+  // Beside each other boxes leave room for some ten characters.
+  const short = upright || room || label.length <= 10 ? label : count(edge.items);
   return [
     line,
     h("svg:text", { class: "label", x, y: y - 5, "text-anchor": "middle" }, short),
     h("svg:text", { class: "label frontier", x, y: y + 13, "text-anchor": "middle" }, frontier),
   ];
+}
+
+// What an edge carries, in a word: "(usize, Report)" is a report, and "u64" has no name.
+function kind(item) {
+  return (item.match(/[A-Z]\w*/g) ?? []).join(", ");
 }
 
 // From the end of one box along its lanes to the beginning of the other.
@@ -325,7 +328,7 @@ function updateRow(row, operator, graph, busy) {
   say(cells.each, busy ? busy.map((share) => percent(share)).join(" · ") : "–");
   const out = graph.edges.filter((edge) => edge.from[0] === operator.node);
   say(cells.sent, out.length ? exact(out.reduce((sum, edge) => sum + edge.items, 0)) : "–");
-  say(cells.items, [...new Set(out.map((edge) => edge.item))].join(", ") || "–");
+  say(cells.items, [...new Set(out.map((edge) => kind(edge.item)).filter(Boolean))].join(", ") || "–");
   say(cells.runs, exact(operator.runs));
   const into = graph.edges.filter((edge) => edge.to[0] === operator.node).map((edge) => edge.frontier).filter((epoch) => epoch !== null);
   say(cells.frontier, into.length ? exact(Math.min(...into)) : "–");
@@ -335,7 +338,7 @@ function updateRow(row, operator, graph, busy) {
 export function loads(state, before) {
   const graph = state.graph;
   if (!graph) return [];
-  const busy = utilisation(graph, before, state);
+  const busy = utilisation(state, before);
   return graph.workers.map((worker, i) => {
     const shares = [...busy.values()];
     const known = shares.length > 0 && shares.every(Boolean);

@@ -83,7 +83,7 @@ export function configurationView() {
     const part = filter.value.trim().toLowerCase();
     const fits = (settings ?? []).filter((s) => (!changed.checked || s.layer !== "default") && (!part || `${s.key} ${s.value ?? ""}`.toLowerCase().includes(part)));
     none.hidden = settings === null || fits.length > 0;
-    keyed(rows.body, fits, (s) => s.key, (s) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, s.key)), h("td", { class: "value" }, s.value === null ? h("span", { class: "unset" }, "not set") : h("code", {}, s.value)), h("td", {}, s.layer), h("td", { class: "why" }, s.doc)), () => {});
+    keyed(rows.body, fits, (s) => s.key, (s) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, s.key)), h("td", { class: "value" }, s.value === null ? h("span", { class: "unset" }, "not set") : h("code", {}, s.value)), h("td", { class: "from" }, s.layer), h("td", { class: "why" }, s.doc)), () => {});
   };
   filter.addEventListener("input", draw);
   changed.addEventListener("change", draw);
