@@ -180,7 +180,8 @@ async function act(action, directory) {
       await new Promise((later) => setTimeout(later, 300));
       const answer = await call("GET", `${action.status}/${accepted["request-id"]}`);
       if (answer.status.id !== "COMPLETED") continue;
-      const failure = answer.operation["failure-cause"];
+      // Flink writes it so for savepoints, and so for checkpoints.
+      const failure = answer.operation["failure-cause"] ?? answer.operation.failureCause;
       if (failure) throw new Error(failure["stack-trace"] ?? failure.class);
       return note.end(action.done(answer.operation), "good");
     }
