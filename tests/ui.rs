@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{
-    Browser, Calve, ENTER, Load, Pipeline, Producer, RIGHT, Rest, Running, TAB, Topic, eventually,
+    Browser, Calve, Catalog, ENTER, Load, Pipeline, Producer, RIGHT, Rest, Running, TAB, Topic,
+    Warehouse, eventually, switchable,
 };
 
 const PHONE: (u32, u32) = (360, 740);
@@ -156,6 +158,31 @@ fn a_stop_with_savepoint_asks_first_and_the_page_tells_how_it_ended() {
 }
 
 #[test]
+fn a_checkpoint_that_fails_is_told_with_its_reason() {
+    let topic = Topic::create("ui_fails", 1);
+    let produced = Producer::new(&topic).samples(100).finish();
+    let mut pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
+    let (proxy, away) = switchable(&pipeline.rest);
+    pipeline.rest = proxy.url();
+    let running = patient(&pipeline)
+        .set("checkpoint.timeout", "3s")
+        .set("checkpoint.tolerable-failed-checkpoints", "10")
+        .start();
+    let rest = running.rest();
+    wait_read(&rest, 100);
+    let browser = Browser::open(&rest.url(), DESK, "light");
+    browser.wait_text("#phase", "running");
+    away.store(true, Ordering::Relaxed);
+    confirm(&browser, "Checkpoint now", "Make a checkpoint");
+    browser.wait_text("#toasts", "Checkpoint now has failed: ");
+    away.store(false, Ordering::Relaxed);
+    show(&browser, "checkpoints");
+    wait_tile(&browser, "Failed", "1");
+    running.drain();
+    pipeline.assert_exactly(&produced);
+}
+
+#[test]
 fn with_a_token_configured_only_who_has_it_can_press_the_buttons() {
     let topic = Topic::create("ui_token", 1);
     let produced = Producer::new(&topic).samples(100).finish();
@@ -213,7 +240,6 @@ const FAINT: &str = r"
     return faint;";
 
 #[test]
-#[ignore = "the view of checkpoints still moves by a quarter of the screen when its first figures come"]
 fn every_view_fits_a_phone_and_a_desk_in_light_and_dark_without_a_jump_or_a_word_on_the_console() {
     let topic = Topic::create("ui_screens", 3);
     let load = Load::start(&topic, 500);

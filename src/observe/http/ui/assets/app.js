@@ -48,6 +48,12 @@ function show() {
     else link.removeAttribute("aria-current");
   }
   $("view").replaceChildren(view.root);
+  update();
+}
+
+// Nothing stands there before the first figures, so that nothing jumps when they come.
+function update() {
+  view.root.hidden = !app.state;
   if (app.state) view.update(app.state);
 }
 
@@ -78,7 +84,7 @@ function take(state) {
   if (state.series) app.series = state.series;
   else if (state.point) app.series = [...app.series, state.point].slice(-SERIES_MAX);
   header(state);
-  if (view) view.update(state);
+  update();
 }
 
 async function connect() {

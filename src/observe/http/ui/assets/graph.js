@@ -156,8 +156,7 @@ export function graphView(app) {
   const none = empty("No dataflow runs at the moment; its picture comes with the first records.");
   const picture = section("Dataflow", said, box, none,
     h("label", { class: "check", for: "plumbing" }, all, " Show operators that only pass control records on"));
-  // Nothing stands there before the first figures, so that nothing jumps when they come.
-  const root = h("div", { hidden: true }, picture, section("Operators", rows));
+  const root = h("div", {}, picture, section("Operators", rows));
   let last = null;
 
   const draw = () => {
@@ -187,7 +186,6 @@ export function graphView(app) {
   const page = {
     root,
     update(state) {
-      root.hidden = false;
       const graph = state.graph;
       say(said, sentence(graph, state.figures));
       const present = graph !== null && graph.operators.length > 0;
