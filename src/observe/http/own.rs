@@ -11,33 +11,51 @@ use prometheus_client::encoding::text::encode;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::control::{Phase, Record, Status, Trigger};
+use crate::control::{History, Phase, Record, Status, Trigger};
 
 /// `GET /calve/checkpoints`: the history with what Flink's has no place for.
 pub(super) async fn history(State(api): State<Arc<Api>>) -> Json<Value> {
     let json = api.process.control().read_history(|history| {
-        let counts = history.counts();
         json!({
             "pipeline": api.settings.pipeline.name,
-            "counts": {
-                "triggered": counts.triggered,
-                "completed": counts.completed,
-                "failed": counts.failed,
-                "restored": counts.restored,
-                "in-progress": history.in_progress(),
-            },
-            "restored": history.last_restored().map(|restored| json!({
-                "epoch": restored.epoch.0,
-                "at-ms": restored.at_ms,
-                "savepoint": restored.savepoint,
-            })),
+            "counts": counts(history),
+            "restored": restored(history),
             "history": history.records().map(checkpoint).collect::<Vec<_>>(),
         })
     });
     Json(json)
 }
 
-pub(super) fn checkpoint(record: &Record) -> Value {
+pub(super) fn counts(history: &History) -> Value {
+    let counts = history.counts();
+    json!({
+        "triggered": counts.triggered,
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "restored": counts.restored,
+        "in-progress": history.in_progress(),
+    })
+}
+
+pub(super) fn restored(history: &History) -> Value {
+    let restored = history.last_restored().map(|restored| {
+        json!({
+            "epoch": restored.epoch.0,
+            "at-ms": restored.at_ms,
+            "savepoint": restored.savepoint,
+        })
+    });
+    restored.into()
+}
+
+fn checkpoint(record: &Record) -> Value {
+    let mut json = summary(record);
+    json["offsets"] = json!(record.proof.offsets);
+    json
+}
+
+/// A checkpoint without its offsets, which may be many.
+pub(super) fn summary(record: &Record) -> Value {
     let (status, failure) = match &record.status {
         Status::InProgress => ("in progress", None),
         Status::Completed => ("completed", None),
@@ -57,7 +75,6 @@ pub(super) fn checkpoint(record: &Record) -> Value {
         "records": record.proof.records,
         "files": record.proof.files,
         "bytes": record.proof.bytes,
-        "offsets": record.proof.offsets,
         "snapshot-id": record.proof.snapshot_id,
         "savepoint": record.savepoint,
     })

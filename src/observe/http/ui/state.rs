@@ -135,37 +135,23 @@ fn checkpoints(api: &Api) -> Value {
         "tolerable-failed": settings.tolerable_failed,
     });
     api.process.control().read_history(|history| {
-        let counts = history.counts();
         json!({
-            "counts": {
-                "triggered": counts.triggered,
-                "in-progress": history.in_progress(),
-                "completed": counts.completed,
-                "failed": counts.failed,
-                "restored": counts.restored,
-            },
+            "counts": own::counts(history),
             "latest": {
                 "completed": history.last_completed().map(checkpoint),
                 "savepoint": history.last_savepoint().map(checkpoint),
                 "failed": history.last_failed().map(checkpoint),
             },
-            "restored": history.last_restored().map(|restored| json!({
-                "epoch": restored.epoch.0,
-                "at-ms": restored.at_ms,
-                "savepoint": restored.savepoint,
-            })),
+            "restored": own::restored(history),
             "history": history.records().map(checkpoint).collect::<Vec<_>>(),
             "config": config,
         })
     })
 }
 
-/// As under `/calve/checkpoints`, but without the offsets, which may be many, and with an id that JavaScript can read.
+/// As under `/calve/checkpoints`, without the offsets, and with an id that JavaScript can read.
 fn checkpoint(record: &Record) -> Value {
-    let mut json = own::checkpoint(record);
-    if let Some(fields) = json.as_object_mut() {
-        fields.remove("offsets");
-    }
+    let mut json = own::summary(record);
     json["snapshot-id"] = json!(record.proof.snapshot_id.map(|id| id.to_string()));
     json
 }
