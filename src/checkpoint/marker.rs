@@ -256,6 +256,18 @@ impl Marker {
         serde_json::from_str(json).map_err(damaged)
     }
 
+    /// The epoch of a marker, for people: the rest, which may be long, is passed over. None where [`Self::parse`] fails
+    /// for its version, or there is no such number.
+    pub fn epoch_in(json: &str) -> Option<Epoch> {
+        #[derive(Deserialize)]
+        struct Dated {
+            version: u32,
+            epoch: Epoch,
+        }
+        let dated: Dated = serde_json::from_str(json).ok()?;
+        (dated.version <= VERSION).then_some(dated.epoch)
+    }
+
     /// The snapshot summary's copy: what moved, and what is missing.
     pub fn to_summary(&self) -> Result<String> {
         self.to_json(|marker| marker.next = Offsets::new())

@@ -37,12 +37,11 @@ pub(super) fn of(table: &Table, pipeline: &str, target_file_bytes: u64) -> Table
 
 fn snapshot(snapshot: &SnapshotRef, marker_key: &str) -> SnapshotFacts {
     let marker = snapshot.summary().additional_properties.get(marker_key);
-    let marker = marker.and_then(|json| Marker::parse(json, "a snapshot").ok());
     SnapshotFacts {
         id: snapshot.snapshot_id().to_string(),
         at_ms: snapshot.timestamp_ms(),
         operation: snapshot.summary().operation.as_str().to_owned(),
-        ours: marker.map(|marker| marker.epoch.0),
+        ours: marker.and_then(|json| Some(Marker::epoch_in(json)?.0)),
         rows: number(snapshot, "added-records"),
         files: number(snapshot, "added-data-files"),
         bytes: number(snapshot, "added-files-size"),

@@ -114,6 +114,17 @@ fn a_newer_version_is_named_even_if_its_fields_have_changed() {
 }
 
 #[test]
+fn the_epoch_alone_is_read_from_both_places_and_from_no_newer_version() {
+    let marker = marker();
+    for json in [marker.to_summary().unwrap(), marker.to_property().unwrap()] {
+        assert_eq!(Marker::epoch_in(&json), Some(marker.epoch));
+        let newer = json.replacen(r#""version":1"#, r#""version":2"#, 1);
+        assert_eq!(Marker::epoch_in(&newer), None);
+    }
+    assert_eq!(Marker::epoch_in("{"), None);
+}
+
+#[test]
 fn a_damaged_marker_names_its_place() {
     let error = Marker::parse("{", "property x").unwrap_err();
     assert_eq!(error.kind(), crate::error::Kind::Diverged);
