@@ -24,6 +24,13 @@ impl Refused {
         Self::new(StatusCode::BAD_REQUEST, reason)
     }
 
+    /// A part of the path that can't be read, in Flink's words.
+    pub(super) fn parameter(name: &str, value: &str) -> Self {
+        Self::bad(format!(
+            "Bad request, could not parse parameters: Cannot resolve path parameter ({name}) from value {value:?}."
+        ))
+    }
+
     pub(super) fn missing(reason: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, reason)
     }

@@ -20,7 +20,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -58,8 +57,7 @@ pub(super) async fn savepoint(
     Path(job): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    api.is_ours(&job)?;
-    let wish: Wish = parse(&body)?;
+    let wish = api.wish(&job, &body)?;
     api.take_savepoint(wish.cancel, wish).await
 }
 
@@ -69,8 +67,8 @@ pub(super) async fn stop(
     Path(job): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    api.is_ours(&job)?;
-    api.take_savepoint(true, parse(&body)?).await
+    let wish = api.wish(&job, &body)?;
+    api.take_savepoint(true, wish).await
 }
 
 /// `POST /jobs/ID/checkpoints`
@@ -79,9 +77,8 @@ pub(super) async fn checkpoint(
     Path(job): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    api.is_ours(&job)?;
-    let wish: Wish = parse(&body)?;
-    api.begin(wish.id, Kind::Checkpoint, |api| {
+    let wish = api.wish(&job, &body)?;
+    api.begin(wish.id, Kind::Checkpoint, None, |api| {
         api.process.control().ask(Ask::Checkpoint)
     })
 }
@@ -92,9 +89,8 @@ pub(super) async fn drain(
     Path(job): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    api.is_ours(&job)?;
-    let wish: Wish = parse(&body)?;
-    api.begin(wish.id, Kind::Drain, |api| {
+    let wish = api.wish(&job, &body)?;
+    api.begin(wish.id, Kind::Drain, None, |api| {
         let answered = api.process.control().ask(Ask::Checkpoint);
         tracing::info!("draining, as asked for through the REST API");
         api.process.request_drain();
@@ -151,13 +147,26 @@ pub(super) async fn drain_status(
 }
 
 impl Api {
-    /// True for the id of the pipeline that this process runs.
+    /// Refuses what is not the id of the pipeline that this process runs.
     pub(super) fn is_ours(&self, job: &str) -> Result<(), Refused> {
         is_id(job, "jobid")?;
         match job.eq_ignore_ascii_case(&self.job_id) {
             true => Ok(()),
             false => Err(Refused::missing(format!("Job {job} not found"))),
         }
+    }
+
+    /// What the body of a request for this job says; it may be left out.
+    fn wish(&self, job: &str, body: &[u8]) -> Result<Wish, Refused> {
+        self.is_ours(job)?;
+        if body.is_empty() {
+            return Ok(Wish::default());
+        }
+        serde_json::from_slice(body).map_err(|error| {
+            Refused::bad(format!(
+                "the body is not the JSON that is expected: {error}"
+            ))
+        })
     }
 
     async fn take_savepoint(self: Arc<Self>, stop: bool, wish: Wish) -> Result<Response, Refused> {
@@ -183,7 +192,7 @@ impl Api {
             })?
             .map_err(|error| Refused::bad(error.to_string()))?;
         let write = Some((store, location));
-        self.begin_and_write(wish.id, kind, write, |api| {
+        self.begin(wish.id, kind, write, |api| {
             let answered = api.process.control().ask(Ask::Savepoint)?;
             if stop {
                 tracing::info!("draining with a savepoint, as asked for through the REST API");
@@ -193,17 +202,8 @@ impl Api {
         })
     }
 
+    /// Asks, and answers with an id under which the outcome will be found. A savepoint is written when the answer has come.
     fn begin(
-        self: Arc<Self>,
-        id: Option<String>,
-        kind: Kind,
-        ask: impl FnOnce(&Self) -> Result<tokio::sync::oneshot::Receiver<Answer>, String>,
-    ) -> Result<Response, Refused> {
-        self.begin_and_write(id, kind, None, ask)
-    }
-
-    /// Asks, and answers with an id under which the outcome will be found.
-    fn begin_and_write(
         self: Arc<Self>,
         id: Option<String>,
         kind: Kind,
@@ -308,21 +308,7 @@ pub(super) fn is_id(text: &str, parameter: &str) -> Result<(), Refused> {
     if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(());
     }
-    Err(Refused::bad(format!(
-        "Bad request, could not parse parameters: Cannot resolve path parameter ({parameter}) from value {text:?}."
-    )))
-}
-
-/// A body may be left out.
-fn parse<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Refused> {
-    if body.is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        Refused::bad(format!(
-            "the body is not the JSON that is expected: {error}"
-        ))
-    })
+    Err(Refused::parameter(parameter, text))
 }
 
 /// A directory that somebody names: absolute, without steps back.

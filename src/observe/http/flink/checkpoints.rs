@@ -156,11 +156,9 @@ pub(in super::super) async fn subtasks(
 
 fn found(api: &Api, id: &str, number: &str) -> Result<Record, Refused> {
     api.is_ours(id)?;
-    let epoch: u64 = number.parse().map_err(|_| {
-        Refused::bad(format!(
-            "Bad request, could not parse parameters: Cannot resolve path parameter (checkpointid) from value {number:?}."
-        ))
-    })?;
+    let epoch: u64 = number
+        .parse()
+        .map_err(|_| Refused::parameter("checkpointid", number))?;
     let control = api.process.control();
     let record = control.read_history(|history| history.get(Epoch(epoch)).cloned());
     record.ok_or_else(|| {
