@@ -1,12 +1,11 @@
 //! `calve config`.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, stdout};
 
 use serde::Serialize;
 
 use super::args::ConfigArgs;
-use super::table::{print, print_json};
+use super::table::{Paint, Shade, print, print_json};
 use crate::config::{self, Effective, Explanation, Settings, Unused};
 use crate::error::Result;
 use crate::runtime::table;
@@ -17,7 +16,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<()> {
         let explanation = config::explain(name, &layers)?;
         match args.json {
             true => print_json(&explanation)?,
-            false => print(&explained(&explanation, &Style::of_stdout()))?,
+            false => print(&explained(&explanation, Paint::for_stdout()))?,
         }
         return explanation.faults;
     }
@@ -91,48 +90,26 @@ pub(super) fn tell_unused(settings: &Settings) {
     }
 }
 
-/// How parts of a text are set off: on terminals only.
-struct Style {
-    bold: &'static str,
-    faint: &'static str,
-    end: &'static str,
-}
-
-impl Style {
-    fn of_stdout() -> Self {
-        match stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-            true => Self {
-                bold: "\x1b[1m",
-                faint: "\x1b[2m",
-                end: "\x1b[0m",
-            },
-            false => Self {
-                bold: "",
-                faint: "",
-                end: "",
-            },
-        }
-    }
-}
-
 /// For people: the value, the meaning, the names, and below them who said what.
-fn explained(explanation: &Explanation, style: &Style) -> String {
-    let Style { bold, faint, end } = style;
-    let key = &explanation.key;
-    let mut text = match (&explanation.value, &explanation.layer) {
-        (Some(value), Some(layer)) => {
-            format!("{bold}{key} = {value}{end}  {faint}({layer}){end}\n")
-        }
-        _ if explanation.is_setting => format!("{bold}{key}{end}  {faint}(not set){end}\n"),
-        _ => format!("{bold}{key}{end}  {faint}(a setting of Flink's, none of calve's){end}\n"),
+fn explained(explanation: &Explanation, paint: Paint) -> String {
+    let key = explanation.key.clone();
+    let (said, remark) = match (&explanation.value, &explanation.layer) {
+        (Some(value), Some(layer)) => (format!("{key} = {value}"), format!("({layer})")),
+        _ if explanation.is_setting => (key, "(not set)".to_owned()),
+        _ => (key, "(a setting of Flink's, none of calve's)".to_owned()),
     };
-    text.push('\n');
+    let (said, remark) = (
+        paint.apply(Shade::Strong, &said),
+        paint.apply(Shade::Faint, &remark),
+    );
+    let mut text = format!("{said}  {remark}\n\n");
     for line in &explanation.meaning {
         let _ = writeln!(text, "  {line}");
     }
     text.push('\n');
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {faint}{name:12}{end}  {value}");
+        let name = paint.apply(Shade::Faint, &format!("{name:12}"));
+        let _ = writeln!(text, "  {name}  {value}");
     };
     if let Some(expects) = &explanation.expects {
         line("value", expects);
@@ -160,7 +137,7 @@ fn explained(explanation: &Explanation, style: &Style) -> String {
         let name = if index == 0 { "said by" } else { "" };
         let (value, layer) = (&said.value, &said.layer);
         let verdict = match said.in_force {
-            true => format!("  {bold}← in force{end}"),
+            true => format!("  {}", paint.apply(Shade::Strong, "← in force")),
             false => String::new(),
         };
         line(name, &format!("{value:width$}  {layer}{verdict}"));
