@@ -1,7 +1,7 @@
 //! A table's metadata → what people are shown of it. Nothing is asked of the catalog: the table is the one that the last
 //! commit was proved by.
 
-use iceberg::spec::{SnapshotRef, TableMetadata};
+use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
 use iceberg::table::Table;
 
 use super::{lineage, names};
@@ -48,10 +48,15 @@ fn snapshot(snapshot: &SnapshotRef, marker_key: &str) -> SnapshotFacts {
     }
 }
 
-/// What another writer left out counts as nothing: it is for people.
-fn number(snapshot: &SnapshotRef, name: &str) -> u64 {
-    let value = snapshot.summary().additional_properties.get(name);
-    value.and_then(|value| value.parse().ok()).unwrap_or(0)
+/// A figure in a snapshot's summary; none if its writer left it out.
+pub(crate) fn figure(snapshot: &Snapshot, name: &str) -> Option<u64> {
+    let summary = &snapshot.summary().additional_properties;
+    summary.get(name)?.parse().ok()
+}
+
+/// What is not told counts as nothing: it is for people.
+fn number(snapshot: &Snapshot, name: &str) -> u64 {
+    figure(snapshot, name).unwrap_or(0)
 }
 
 /// `day(start_time), bucket[16](user)`; empty for an unpartitioned table.

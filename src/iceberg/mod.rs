@@ -65,6 +65,7 @@ pub(crate) mod testing;
 pub use catalog::{CatalogKind, CatalogOptions, S3Options, masked, open_catalog};
 pub use commit::{CommitOptions, CommitStaged};
 pub use committer::{Committed, Committer, Observation, Staged};
+pub(crate) use facts::figure;
 pub(crate) use failure::external;
 pub use flink::{FlinkCommit, flink_commits};
 pub use landing::CommitFailure;

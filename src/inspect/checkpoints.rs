@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::checkpoint::marker::Ranges;
 use crate::error::{Error, Result};
-use crate::iceberg::{self as room, Link, names};
+use crate::iceberg::{self as room, Link, figure, names};
 
 /// One checkpoint: one commit of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -255,12 +255,6 @@ impl History {
         others.reverse();
         others
     }
-}
-
-/// A figure in a snapshot's summary.
-pub(super) fn figure(snapshot: &Snapshot, name: &str) -> Option<u64> {
-    let summary = &snapshot.summary().additional_properties;
-    summary.get(name)?.parse().ok()
 }
 
 fn covered(ranges: &Ranges) -> u64 {

@@ -5,9 +5,8 @@ use iceberg::spec::{SnapshotRef, TableMetadata, TableProperties};
 use iceberg::{Catalog, NamespaceIdent};
 use serde::Serialize;
 
-use super::checkpoints::figure;
 use crate::error::Result;
-use crate::iceberg::{self as room, external, names, of_main};
+use crate::iceberg::{self as room, external, figure, names, of_main};
 
 /// Tables loaded at a time.
 const LOADS_AT_ONCE: usize = 8;
