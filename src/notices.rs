@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::control::now_ms;
+
 /// So many rejects are remembered.
 const REJECTS_MAX: usize = 50;
 /// So much of a reason is remembered.
@@ -108,7 +110,7 @@ impl Notices {
             partition,
             offset,
             reason: reason.chars().take(REASON_CHARS_MAX).collect(),
-            at_ms: chrono::Utc::now().timestamp_millis(),
+            at_ms: now_ms(),
         });
     }
 

@@ -57,7 +57,7 @@ pub(super) enum Command {
     /// Needs the settings of catalog and table, and pipeline.name. Kafka is not asked, and nothing is written.
     Checkpoints(CheckpointsArgs),
     /// The tables of the namespace: which pipelines write to them, and how their files grow
-    Tables(TablesArgs),
+    Tables(LookArgs),
     /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
     ///
     /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
@@ -273,12 +273,6 @@ pub(super) enum CheckpointsCommand {
         #[command(flatten)]
         look: LookArgs,
     },
-}
-
-#[derive(Args)]
-pub(super) struct TablesArgs {
-    #[command(flatten)]
-    pub(super) look: LookArgs,
 }
 
 /// What the commands take that only look at a table.

@@ -4,19 +4,18 @@ mod offsets_file;
 
 use std::fmt::Write as _;
 
-use chrono::DateTime;
 use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::args::{FlinkArgs, MigrateArgs, MigrateFrom, Missing};
 use super::settings::tell_unused;
-use super::table::{aligned, print, print_json};
+use super::table::{aligned, moment, print, print_json};
 use crate::checkpoint::migration::Planned;
-use crate::config::{self, OffsetReset, Settings};
+use crate::config::{self, OffsetReset};
 use crate::error::{Error, Result};
 use crate::iceberg::FlinkCommit;
 use crate::observe::logging;
-use crate::runtime::{Left, Takeover};
+use crate::runtime::{Left, Takeover, table};
 
 pub(super) fn run(args: &MigrateArgs) -> Result<()> {
     match &args.from {
@@ -51,7 +50,7 @@ fn flink(args: &FlinkArgs) -> Result<()> {
     });
     let takeover = Takeover::look(&settings, &left, missing)?;
     let report = Report {
-        table: table_name(&settings),
+        table: table::ident(&settings)?.to_string(),
         pipeline: &settings.pipeline.name,
         partitions: takeover.plan(),
         flink: takeover.flink(),
@@ -74,11 +73,6 @@ fn flink(args: &FlinkArgs) -> Result<()> {
         ))?;
     }
     Ok(())
-}
-
-fn table_name(settings: &Settings) -> String {
-    let name = settings.table.name.as_deref().unwrap_or_default();
-    format!("{}.{name}", settings.table.database.join("."))
 }
 
 /// Offsets of one checkpoint beside files of another are a loss or a duplication.
@@ -152,8 +146,7 @@ fn text(report: &Report<'_>, left: &Left, checked: Option<i64>) -> String {
 }
 
 fn commit_line(commit: &FlinkCommit) -> String {
-    let at = DateTime::from_timestamp_millis(commit.committed_at_ms);
-    let at = at.map_or("?".to_owned(), |at| at.format("%F %T UTC").to_string());
+    let at = moment(commit.committed_at_ms);
     let operator = match &commit.operator_id {
         Some(operator) => format!(", operator {operator}"),
         None => String::new(),

@@ -51,7 +51,7 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Migrate(args) => migrate::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Checkpoints(args) => checkpoints::run(&args.command),
-        Command::Tables(args) => tables::run(&args.look),
+        Command::Tables(args) => tables::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man => manual::page(),
         Command::Savepoint(args) => remote::savepoint(&args),

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use chrono::Utc;
 use indicatif::{HumanBytes, HumanCount};
 
 use super::args::LookArgs;
 use super::table::{self, Paint, Shade};
+use crate::control::now_ms;
 use crate::error::Result;
 use crate::inspect::{self, TableSummary};
 use crate::runtime::table as configured;
@@ -17,8 +17,7 @@ pub(super) fn run(look: &LookArgs) -> Result<()> {
     let namespace = configured::namespace(&settings)?;
     let tables = runtime.block_on(async {
         let catalog = configured::existing_catalog(&settings).await?;
-        let now_ms = Utc::now().timestamp_millis();
-        inspect::tables(&*catalog, &namespace, now_ms).await
+        inspect::tables(&*catalog, &namespace, now_ms()).await
     })?;
     match look.json {
         true => table::print_json(&tables),

@@ -10,6 +10,8 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use crate::control::now_ms;
+
 /// So many lines are kept.
 pub(super) const LINES_MAX: usize = 500;
 /// So much of a line is kept.
@@ -79,7 +81,7 @@ fn keep(level: &'static str, mut text: String) {
     }
     let line = Line {
         number: lines.written,
-        at_ms: chrono::Utc::now().timestamp_millis(),
+        at_ms: now_ms(),
         level,
         text,
     };

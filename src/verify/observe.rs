@@ -12,6 +12,7 @@ use super::facts::{
 };
 use crate::audit::{self, DIGESTS_MAX};
 use crate::config::Settings;
+use crate::control::now_ms;
 use crate::error::{Error, Result};
 use crate::format::Provenance;
 use crate::iceberg::{self as room, masked};
@@ -68,10 +69,6 @@ pub async fn observe(settings: &Settings, options: &Options) -> Result<Facts> {
         table,
         probe,
     })
-}
-
-fn now_ms() -> i64 {
-    chrono::Utc::now().timestamp_millis()
 }
 
 async fn source(settings: &Settings) -> KafkaFacts {
