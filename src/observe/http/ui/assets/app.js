@@ -108,18 +108,17 @@ function retry() {
 }
 
 function watch() {
-  const silent = Date.now() - seen;
-  const over = app.state && ["finished", "cancelled", "failed"].includes(app.state.phase);
-  const lost = seen > 0 && silent > QUIET_MS;
-  $("lost").hidden = !lost && seen > 0;
-  if (seen === 0) {
-    $("lost").hidden = performance.now() < QUIET_MS;
-    say($("lost"), "No connection to the pipeline yet; trying again.");
-  } else if (lost) {
-    say($("lost"), `${over ? "The pipeline has ended" : "Connection lost"}, last seen ${span(silent - (silent % 1000))} ago. The figures below are as they were then; trying again.`);
-  }
+  const silent = seen ? Date.now() - seen : performance.now();
+  const lost = silent > QUIET_MS;
+  $("lost").hidden = !lost;
+  if (lost) say($("lost"), seen ? missed(silent) : "No connection to the pipeline yet; trying again.");
   document.body.classList.toggle("stale", lost);
   say($("seen"), seen ? (lost ? "not live" : "live") : "connecting");
+}
+
+function missed(silent) {
+  const over = ["finished", "cancelled", "failed"].includes(app.state.phase);
+  return `${over ? "The pipeline has ended" : "Connection lost"}, last seen ${span(silent - (silent % 1000))} ago. The figures below are as they were then; trying again.`;
 }
 
 function header(state) {

@@ -1,6 +1,6 @@
 // Flink's Checkpoints tab: counts, the latest of each kind, the history, the configuration.
 
-import { ago, bytes, count, duration, empty, exact, h, keyed, say, section, span, table, tile, time } from "./lib.js";
+import { ago, bytes, count, duration, empty, ended, exact, h, keyed, say, section, span, table, tile, time } from "./lib.js";
 
 const SHOWN = 20;
 
@@ -75,7 +75,7 @@ function key(item) {
 
 function summary(record, now, kind) {
   if (!record) return { completed: "None yet.", failed: "None.", savepoint: "None yet." }[kind];
-  const at = ago(record["triggered-at-ms"] + (record["duration-ms"] ?? 0), now);
+  const at = ago(ended(record), now);
   if (kind === "failed") return `Epoch ${record.epoch}, ${at}: ${record.failure}`;
   const where = record.savepoint ? `, in ${record.savepoint}` : "";
   return `Epoch ${record.epoch}, ${at}: ${exact(record.records)} records in ${exact(record.files)} files, ${bytes(record.bytes)}, took ${duration(record["duration-ms"])}${where}`;

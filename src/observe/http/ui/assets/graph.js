@@ -31,7 +31,7 @@ export function visible(graph, all) {
 }
 
 function told(first, last) {
-  return { items: first.items, batches: first.batches, item: first.item, frontier: last.frontier };
+  return { items: first.items, item: first.item, frontier: last.frontier };
 }
 
 // A layer for each node: one more than the farthest node that leads to it. Edges that would close a circle lead back.
@@ -162,11 +162,11 @@ export function graphView(app) {
   const draw = () => {
     // Without a width it is not on the page yet; the observer calls again.
     if (!last || !box.clientWidth) return;
-    const { graph, before, now } = last;
+    const { state, busy } = last;
+    const { graph, figures } = state;
     const upright = box.clientWidth < 720;
     const seen = visible(graph, all.checked);
     const { boxes, back, size, lane } = place(seen, upright);
-    const busy = utilisation(graph, before, now);
     const holders = new Set(graph.holders.map((holder) => holder.node));
     const pad = 8;
     const w = size.w + 2 * pad;
@@ -176,7 +176,7 @@ export function graphView(app) {
     const parts = [arrow()];
     for (const edge of seen.edges) parts.push(...drawEdge(edge, boxes, lane(edge), back.has(edge.key), upright, size));
     for (const node of seen.nodes) {
-      parts.push(drawNode(node, boxes.get(node.node), busy.get(node.node), holders.has(node.node), records(node, last.figures)));
+      parts.push(drawNode(node, boxes.get(node.node), busy.get(node.node), holders.has(node.node), records(node, figures)));
     }
     svg.replaceChildren(...parts);
   };
@@ -192,10 +192,9 @@ export function graphView(app) {
       none.hidden = present;
       box.hidden = !present;
       if (!present) return;
-      const before = app.before(5_000);
-      last = { graph, before, now: state, figures: state.figures };
+      const busy = utilisation(state, app.before(5_000));
+      last = { state, busy };
       draw();
-      const busy = utilisation(graph, before, state);
       const listed = graph.operators.filter((o) => all.checked || !PLUMBING.has(o.name));
       keyed(rows.body, listed, (o) => o.node, makeRow, (row, o) => updateRow(row, o, graph, busy.get(o.node)));
     },
@@ -204,10 +203,10 @@ export function graphView(app) {
 }
 
 // For each operator: which part of the last seconds it has run, on each worker.
-function utilisation(graph, before, now) {
+function utilisation(state, before) {
   const earlier = new Map((before?.graph?.operators ?? []).map((o) => [o.node, o]));
-  const elapsed = before ? now["at-ms"] - before["at-ms"] : 0;
-  return new Map(graph.operators.map((o) => {
+  const elapsed = before ? state["at-ms"] - before["at-ms"] : 0;
+  return new Map(state.graph.operators.map((o) => {
     const was = earlier.get(o.node);
     const known = was && elapsed > 0 && was["busy-ms"].length === o["busy-ms"].length;
     return [o.node, known ? o["busy-ms"].map((ms, i) => Math.min(1, Math.max(0, (ms - was["busy-ms"][i]) / elapsed))) : null];
@@ -333,7 +332,7 @@ function updateRow(row, operator, graph, busy) {
 export function loads(state, before) {
   const graph = state.graph;
   if (!graph) return [];
-  const busy = utilisation(graph, before, state);
+  const busy = utilisation(state, before);
   return graph.workers.map((worker, i) => {
     const shares = [...busy.values()];
     const known = shares.length > 0 && shares.every(Boolean);

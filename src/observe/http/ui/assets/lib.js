@@ -112,6 +112,11 @@ export function time(ms) {
   return today ? clock.format(ms) : `${date.format(ms)} ${clock.format(ms)}`;
 }
 
+// When a checkpoint became durable or failed.
+export function ended(record) {
+  return record["triggered-at-ms"] + (record["duration-ms"] ?? 0);
+}
+
 // "worker 3", "workers 1, 2 and 3"
 export function workers(list) {
   if (list.length === 1) return `worker ${list[0]}`;

@@ -1,6 +1,6 @@
 // How it goes, at one look.
 
-import { ago, bytes, count, duration, empty, exact, h, keyed, meter, percent, rate, say, section, table, tile, time } from "./lib.js";
+import { ago, bytes, count, duration, empty, ended, exact, h, keyed, meter, percent, rate, say, section, table, tile, time } from "./lib.js";
 import { chart } from "./chart.js";
 import { loads, sentence } from "./graph.js";
 
@@ -77,10 +77,6 @@ export function overviewView(app) {
         (f) => h("li", {}, h("time", {}, time(f["at-ms"])), " ", f.reason), () => {});
     },
   };
-}
-
-function ended(record) {
-  return record["triggered-at-ms"] + (record["duration-ms"] ?? 0);
 }
 
 function lagNote(lag, figures) {
