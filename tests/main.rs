@@ -16,6 +16,7 @@ mod documentation;
 mod failed_checkpoints;
 mod fencing;
 mod flink_client;
+mod flink_ui;
 mod harness;
 mod ingest;
 mod inspection;

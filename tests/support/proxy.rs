@@ -73,6 +73,8 @@ pub enum Action {
     Pass,
     /// It is answered with this status and body, and never forwarded.
     Answer(u16, String),
+    /// It is answered with a file of this type, and never forwarded.
+    Serve(&'static str, Vec<u8>),
     /// It is forwarded, but the client gets this status and body.
     PassThenAnswer(u16, String),
     /// Another request is forwarded in its place, and answered.
@@ -178,6 +180,7 @@ fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<R
             answer
         }
         Action::Answer(status, body) => Some(response(status, &body)),
+        Action::Serve(kind, file) => Some(answer(200, kind, &file)),
         Action::PassThenAnswer(status, body) => {
             let _ = forward(&request, upstream);
             Some(response(status, &body))
@@ -200,11 +203,15 @@ fn serve(client: TcpStream, upstream: &str, handler: &Handler, log: &Mutex<Vec<R
 }
 
 fn response(status: u16, body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 {status} Status\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+    answer(status, "application/json", body.as_bytes())
+}
+
+fn answer(status: u16, kind: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status} Status\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
-    )
-    .into_bytes()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 fn read_request(reader: &mut impl BufRead) -> Option<Request> {

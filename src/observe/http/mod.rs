@@ -38,6 +38,7 @@ use crate::observe::graph::Graph;
 use crate::observe::registry;
 use crate::process::Process;
 use access::Access;
+use flink::busy::Busy;
 use listener::Bounded;
 use operations::Operations;
 use ui::Live;
@@ -55,6 +56,7 @@ struct Api {
     registry: Registry,
     access: Access,
     live: Live,
+    busy: Busy,
 }
 
 /// The server of one process, until the runtime ends.
@@ -111,6 +113,7 @@ pub async fn serve(
         registry,
         access: Access::new(address.ip(), rest.token.clone()),
         live: Live::new(dataflow, graph.clone(), process.metrics()),
+        busy: Busy::default(),
     });
     let app = router(&api);
     tokio::spawn(Arc::clone(&api).keep_live());

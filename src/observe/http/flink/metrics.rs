@@ -18,6 +18,18 @@ pub(in super::super) struct Wanted {
     get: Option<String>,
 }
 
+impl Wanted {
+    /// True if only the names are asked for.
+    pub(super) fn is_for_names(&self) -> bool {
+        self.get.is_none()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        let get = self.get.iter().flat_map(|get| get.split(','));
+        get.into_iter().any(|wanted| wanted == name)
+    }
+}
+
 /// `GET /jobs/ID/metrics`
 pub(in super::super) async fn of_job(
     State(api): State<Arc<Api>>,
@@ -28,7 +40,7 @@ pub(in super::super) async fn of_job(
     Ok(answer(&job_metrics(&api), &wanted))
 }
 
-/// `GET /jobs/ID/vertices/V/metrics`, `GET /taskmanagers/metrics` and the like: what Flink counts there is not counted.
+/// `GET /jobs/ID/vertices/V/metrics`, `GET /jobmanager/metrics` and the like: what Flink counts there is not counted.
 pub(in super::super) async fn none() -> Json<Value> {
     Json(json!([]))
 }
@@ -36,12 +48,11 @@ pub(in super::super) async fn none() -> Json<Value> {
 fn answer(metrics: &[(&str, String)], wanted: &Wanted) -> Json<Value> {
     let metrics = metrics
         .iter()
-        .filter_map(|(name, value)| match &wanted.get {
-            None => Some(json!({ "id": name })),
-            Some(get) => {
-                let is_wanted = get.split(',').any(|wanted| wanted == *name);
-                is_wanted.then(|| json!({ "id": name, "value": value }))
-            }
+        .filter_map(|(name, value)| match wanted.is_for_names() {
+            true => Some(json!({ "id": name })),
+            false => wanted
+                .has(name)
+                .then(|| json!({ "id": name, "value": value })),
         });
     Json(metrics.collect())
 }

@@ -13,6 +13,7 @@
 //! | slot | worker |
 //! | task manager | this process |
 
+pub(super) mod busy;
 pub(super) mod checkpoints;
 pub(super) mod cluster;
 pub(super) mod job;

@@ -10,7 +10,10 @@ use super::super::Api;
 use super::super::answer::Refused;
 use super::super::change::is_id;
 use super::cluster::task_manager;
-use super::{Job, task_state};
+use super::{Job, Phase, TASK_STATES, by_state, task_state};
+
+/// Workers have no address of their own.
+const ENDPOINT: &str = "localhost:-1";
 
 /// What one operator has read and written, as far as it is counted.
 #[derive(Clone, Copy, Default)]
@@ -104,7 +107,6 @@ pub(in super::super) async fn details(
     let operator = &job.graph.operators[index];
     let parallelism = operator.parallelism;
     let running = job.now - job.running_since();
-    let starting = job.running_since() - job.started();
     let figures = figures(&api, &operator.name);
     // Figures are counted over all workers; alone, it is the one worker's.
     let own = if parallelism == 1 {
@@ -112,31 +114,22 @@ pub(in super::super) async fn details(
     } else {
         Figures::default()
     };
-    let status_duration = [
-        ("CREATED", starting),
-        ("SCHEDULED", 0),
-        ("DEPLOYING", 0),
-        ("INITIALIZING", 0),
-        ("RUNNING", running),
-    ];
+    let durations = durations(&job).map(|(state, ms)| (state.to_owned(), json!(ms)));
+    let durations = Map::from_iter(durations);
     let subtasks = (0..parallelism).map(|subtask| {
         json!({
             "subtask": subtask,
             "status": task_state(job.phase),
             "attempt": api.process.metrics().restarts.get(),
-            "endpoint": "localhost:-1",
+            "endpoint": ENDPOINT,
             "start-time": job.running_since(),
             "end-time": job.ended(),
             "duration": running,
             "metrics": own.json(),
             "taskmanager-id": task_manager(&api),
-            "status-duration": Map::from_iter(status_duration.map(|(s, ms)| (s.to_owned(), json!(ms)))),
+            "status-duration": durations,
             "start_time": job.running_since(),
         })
-    });
-    let durations = status_duration.map(|(state, ms)| {
-        let ms = ms.max(0) as u64;
-        (state.to_owned(), spread(ms * parallelism as u64, ms))
     });
     let subtasks: Vec<Value> = subtasks.collect();
     Ok(Json(json!({
@@ -146,14 +139,126 @@ pub(in super::super) async fn details(
         "maxParallelism": parallelism,
         "now": job.now,
         "subtasks": subtasks,
-        "aggregated": {
-            "metrics": figures.aggregated(parallelism),
-            "status-duration": Map::from_iter(durations),
-        },
+        "aggregated": aggregated(&job, figures, parallelism),
     })))
 }
 
-/// `GET /jobs/ID/vertices/V/backpressure`: how busy the workers are is not measured.
+/// How long each subtask has been in each state.
+fn durations(job: &Job<'_>) -> [(&'static str, i64); 5] {
+    [
+        ("CREATED", job.running_since() - job.started()),
+        ("SCHEDULED", 0),
+        ("DEPLOYING", 0),
+        ("INITIALIZING", 0),
+        ("RUNNING", job.now - job.running_since()),
+    ]
+}
+
+/// Figures and durations over all subtasks.
+fn aggregated(job: &Job<'_>, figures: Figures, parallelism: usize) -> Value {
+    let durations = durations(job).map(|(state, ms)| {
+        let ms = ms.max(0) as u64;
+        (state.to_owned(), spread(ms * parallelism as u64, ms))
+    });
+    json!({
+        "metrics": figures.aggregated(parallelism),
+        "status-duration": Map::from_iter(durations),
+    })
+}
+
+/// `GET /jobs/ID/vertices/V/subtasktimes`: when each subtask came to each state; 0 where it has not been.
+pub(in super::super) async fn times(
+    State(api): State<Arc<Api>>,
+    Path((id, vertex)): Path<(String, String)>,
+) -> Result<Json<Value>, Refused> {
+    let job = found(&api, &id)?;
+    let operator = &job.graph.operators[index(&job, &vertex)?];
+    let running = job.since.get(&Phase::Running).copied().unwrap_or(0);
+    let timestamps = TASK_STATES.map(|state| {
+        let at = match state {
+            "CREATED" | "SCHEDULED" | "DEPLOYING" | "INITIALIZING" => job.started(),
+            "RUNNING" => running,
+            state if state == task_state(job.phase) => job.changed(),
+            _ => 0,
+        };
+        (state.to_owned(), json!(at))
+    });
+    let timestamps = Map::from_iter(timestamps);
+    let subtasks = (0..operator.parallelism).map(|subtask| {
+        json!({
+            "subtask": subtask,
+            "endpoint": ENDPOINT,
+            "duration": job.now - job.running_since(),
+            "timestamps": timestamps,
+        })
+    });
+    let subtasks: Vec<Value> = subtasks.collect();
+    Ok(Json(json!({
+        "id": vertex,
+        "name": operator.name,
+        "now": job.now,
+        "subtasks": subtasks,
+    })))
+}
+
+/// `GET /jobs/ID/vertices/V/taskmanagers`: this process.
+pub(in super::super) async fn task_managers(
+    State(api): State<Arc<Api>>,
+    Path((id, vertex)): Path<(String, String)>,
+) -> Result<Json<Value>, Refused> {
+    let job = found(&api, &id)?;
+    let operator = &job.graph.operators[index(&job, &vertex)?];
+    let figures = figures(&api, &operator.name);
+    let state = task_state(job.phase);
+    Ok(Json(json!({
+        "id": vertex,
+        "name": operator.name,
+        "now": job.now,
+        "taskmanagers": [{
+            "endpoint": ENDPOINT,
+            "status": state,
+            "start-time": job.running_since(),
+            "end-time": job.ended(),
+            "duration": job.now - job.running_since(),
+            "metrics": figures.json(),
+            "status-counts": by_state(state, operator.parallelism),
+            "taskmanager-id": task_manager(&api),
+            "aggregated": aggregated(&job, figures, operator.parallelism),
+        }],
+    })))
+}
+
+/// `GET /jobs/ID/vertices/V/accumulators`: there are none.
+pub(in super::super) async fn accumulators(
+    State(api): State<Arc<Api>>,
+    Path((id, vertex)): Path<(String, String)>,
+) -> Result<Json<Value>, Refused> {
+    index(&found(&api, &id)?, &vertex)?;
+    Ok(Json(json!({ "id": vertex, "user-accumulators": [] })))
+}
+
+/// `GET /jobs/ID/vertices/V/subtasks/accumulators`: there are none.
+pub(in super::super) async fn subtask_accumulators(
+    State(api): State<Arc<Api>>,
+    Path((id, vertex)): Path<(String, String)>,
+) -> Result<Json<Value>, Refused> {
+    let job = found(&api, &id)?;
+    let parallelism = job.graph.operators[index(&job, &vertex)?].parallelism;
+    Ok(Json(
+        json!({ "id": vertex, "parallelism": parallelism, "subtasks": [] }),
+    ))
+}
+
+/// `GET /jobs/ID/vertices/V/flamegraph`: Flink's answer where they are switched off.
+pub(in super::super) async fn flame_graph(
+    State(api): State<Arc<Api>>,
+    Path((id, vertex)): Path<(String, String)>,
+) -> Result<Json<Value>, Refused> {
+    index(&found(&api, &id)?, &vertex)?;
+    Ok(Json(json!({ "endTimestamp": -2, "data": null })))
+}
+
+/// `GET /jobs/ID/vertices/V/backpressure`: the source waits for budget, nobody for another operator.
 pub(in super::super) async fn backpressure(
     State(api): State<Arc<Api>>,
     Path((id, vertex)): Path<(String, String)>,
@@ -184,7 +289,7 @@ fn found<'a>(api: &'a Api, id: &str) -> Result<Job<'a>, Refused> {
     Ok(Job::now(api))
 }
 
-fn index(job: &Job<'_>, vertex: &str) -> Result<usize, Refused> {
+pub(super) fn index(job: &Job<'_>, vertex: &str) -> Result<usize, Refused> {
     is_id(vertex, "vertexid")?;
     let mut vertices = job.vertices();
     let found = vertices.find(|(_, id, _)| id.eq_ignore_ascii_case(vertex));

@@ -28,7 +28,7 @@ pub(super) type Point = (i64, f64, f64, u64);
 
 /// What the page lives on.
 pub(in crate::observe::http) struct Live {
-    pub(super) graph: Graph,
+    pub(in crate::observe::http) graph: Graph,
     pub(super) dataflow: &'static str,
     pub(super) started_ms: i64,
     readings: Mutex<Readings>,
