@@ -1,11 +1,11 @@
 // A line over the last minutes, as SVG: drawn anew once a second, read with the pointer.
 
-import { h, say, time } from "./lib.js";
+import { h, say, short, time } from "./lib.js";
 
 const MARGIN = { top: 8, right: 8, bottom: 22, left: 56 };
 const MINUTE = 60_000;
 
-// `lines`: [{ name, class, at: index into a point, format, axis }]; points are [ms, figure, …]. `marks` names moments that
+// `lines`: [{ name, class, at: index into a point, format }]; points are [ms, figure, …]. `marks` names moments that
 // are shown as ticks beneath it.
 export function chart(label, lines, { height = 200, spanMs = 5 * MINUTE, marks = null } = {}) {
   const svg = h("svg:svg", { class: "chart", height, role: "img", "aria-label": label });
@@ -26,7 +26,7 @@ export function chart(label, lines, { height = 200, spanMs = 5 * MINUTE, marks =
     svg.setAttribute("width", width);
     const end = points.length ? points[points.length - 1][0] : Date.now();
     const shown = points.filter((point) => point[0] >= end - spanMs);
-    const top = ceiling(Math.max(1, ...shown.flatMap((point) => lines.map((line) => point[line.at]))));
+    const top = ceiling(Math.max(0, ...shown.flatMap((point) => lines.map((line) => point[line.at]))));
     const x = (ms) => MARGIN.left + inner.w * (1 - (end - ms) / spanMs);
     const y = (figure) => MARGIN.top + inner.h * (1 - figure / top);
     const parts = [];
@@ -34,7 +34,7 @@ export function chart(label, lines, { height = 200, spanMs = 5 * MINUTE, marks =
       const figure = (top * step) / 4;
       parts.push(h("svg:line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(figure), y2: y(figure) }));
       parts.push(h("svg:text", { class: "axis", x: MARGIN.left - 8, y: y(figure) + 4, "text-anchor": "end" },
-        lines[0].axis(figure).replace(/\.0+ /, " ")));
+        short(figure)));
     }
     const every = width < 420 ? 2 : 1;
     for (let minute = 0; minute * MINUTE <= spanMs; minute += every) {
@@ -86,8 +86,9 @@ export function chart(label, lines, { height = 200, spanMs = 5 * MINUTE, marks =
   return element;
 }
 
-// The next of 1, 2, 4, 8 × 10ⁿ: quarters of it are round.
+// The top of the axis: four times the next of 1, 2, 3, 5 × 10ⁿ, so that what stands beside its lines is whole and round.
 function ceiling(figure) {
-  const power = 10 ** Math.floor(Math.log10(figure));
-  return [1, 2, 4, 8, 10].map((step) => step * power).find((step) => step >= figure);
+  const quarter = Math.max(1, figure / 4);
+  const power = 10 ** Math.floor(Math.log10(quarter));
+  return 4 * [1, 2, 3, 5, 10].map((step) => step * power).find((step) => step >= quarter);
 }

@@ -4,8 +4,8 @@ import { count, empty, exact, h, keyed, percent, say, section, table, workers } 
 
 // Operators that only move control records around; the picture is clearer without them.
 const PLUMBING = new Set(["Broadcast", "Concatenate", "Exchange", "Feedback", "Filter", "FlatMap", "FlatMapBuilder", "Map", "Inspect"]);
-const BOX = { w: 142, h: 66 };
-const GAP = 88;
+const BOX = { w: 150, h: 66 };
+const GAP = 82;
 
 // ---- From the figures to a graph of what is to be seen (no page in here) ----
 
@@ -168,10 +168,11 @@ export function graphView(app) {
     const seen = visible(graph, all.checked);
     const { boxes, back, size, lane } = place(seen, upright);
     const holders = new Set(graph.holders.map((holder) => holder.node));
-    const pad = 8;
-    const w = size.w + 2 * pad;
-    const hgt = size.h + 2 * pad + 8;
-    svg.setAttribute("viewBox", `${-pad} ${-pad} ${w} ${hgt}`);
+    // Beside a lane at the edge there is a label.
+    const pad = { x: upright ? 28 : 8, y: 8 };
+    const w = size.w + 2 * pad.x;
+    const hgt = size.h + 2 * pad.y + 8;
+    svg.setAttribute("viewBox", `${-pad.x} ${-pad.y} ${w} ${hgt}`);
     svg.setAttribute("width", w);
     const parts = [arrow()];
     for (const edge of seen.edges) parts.push(...drawEdge(edge, boxes, lane(edge), back.has(edge.key), upright, size));
@@ -249,7 +250,7 @@ function drawEdge(edge, boxes, lane, leadsBack, upright, size) {
   const b = boxes.get(edge.to);
   const path = leadsBack ? loop(a, b, upright, size) : way(a, b, lane, upright);
   const frontier = edge.frontier === null ? "closed" : `epoch ${edge.frontier}`;
-  const label = `${count(edge.items)} ${edge.item}`;
+  const label = `${count(edge.items)} ${kind(edge.item)}`.trim();
   const line = h("svg:path", { class: leadsBack ? "edge back" : "edge", d: path, "marker-end": "url(#tip)" },
     h("svg:title", {}, `${label} sent; ${frontier} or later may still come`));
   if (leadsBack) return [line];
@@ -269,6 +270,11 @@ function drawEdge(edge, boxes, lane, leadsBack, upright, size) {
     h("svg:text", { class: "label", x, y: y - 5, "text-anchor": "middle" }, short),
     h("svg:text", { class: "label frontier", x, y: y + 13, "text-anchor": "middle" }, frontier),
   ];
+}
+
+// What an edge carries, in a word: "(usize, Report)" is a report, and "u64" has no name.
+function kind(item) {
+  return (item.match(/[A-Z]\w*/g) ?? []).join(", ");
 }
 
 // From the end of one box along its lanes to the beginning of the other.
@@ -322,7 +328,7 @@ function updateRow(row, operator, graph, busy) {
   say(cells.each, busy ? busy.map((share) => percent(share)).join(" · ") : "–");
   const out = graph.edges.filter((edge) => edge.from[0] === operator.node);
   say(cells.sent, out.length ? exact(out.reduce((sum, edge) => sum + edge.items, 0)) : "–");
-  say(cells.items, [...new Set(out.map((edge) => edge.item))].join(", ") || "–");
+  say(cells.items, [...new Set(out.map((edge) => kind(edge.item)).filter(Boolean))].join(", ") || "–");
   say(cells.runs, exact(operator.runs));
   const into = graph.edges.filter((edge) => edge.to[0] === operator.node).map((edge) => edge.frontier).filter((epoch) => epoch !== null);
   say(cells.frontier, into.length ? exact(Math.min(...into)) : "–");

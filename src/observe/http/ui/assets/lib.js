@@ -50,6 +50,11 @@ export function count(n) {
   return Math.abs(n) < 10_000 ? whole.format(n) : scaled(n, ["", "k", "M", "G", "T", "P"]);
 }
 
+// Beside the lines of a chart: 5,000 → "5 k", 12,500 → "12.5 k"
+export function short(n) {
+  return scaled(n, ["", "k", "M", "G", "T", "P"]).replace(/\.0+ /, " ");
+}
+
 // Every digit.
 export function exact(n) {
   return n === null || n === undefined ? NONE : whole.format(n);
@@ -80,7 +85,7 @@ function scaled(n, units) {
 export function percent(fraction) {
   if (fraction === null || fraction === undefined || Number.isNaN(fraction)) return NONE;
   const value = fraction * 100;
-  return `${value.toFixed(value > 0 && value < 10 ? 1 : 0)} %`;
+  return `${value.toFixed(value >= 0.05 && value < 9.95 ? 1 : 0)} %`;
 }
 
 // 850 → "850 ms", 4,210 → "4.2 s", 72,000 → "1 min 12 s"

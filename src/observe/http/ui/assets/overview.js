@@ -10,9 +10,9 @@ export function overviewView(app) {
     epoch: tile("Epoch"), checkpoint: tile("Last checkpoint"), delay: tile("End-to-end delay"),
   };
   const throughput = chart("Throughput over the last five minutes", [
-    { name: "Read", class: "read", at: 1, format: (n) => rate(n), axis: count },
+    { name: "Read", class: "read", at: 1, format: (n) => rate(n) },
   ], { marks: "Checkpoints in the table" });
-  const backlog = chart("Lag over the last five minutes", [{ name: "Lag", class: "lag", at: 3, format: (n) => `${count(n)} records`, axis: count }], { height: 130 });
+  const backlog = chart("Lag over the last five minutes", [{ name: "Lag", class: "lag", at: 3, format: (n) => `${count(n)} records` }], { height: 130 });
   const inFlight = meter("In flight: read, not yet written");
   const uncommitted = meter("Written, not yet in the table");
   const partitions = table([{ name: "Topic" }, { name: "Partition", class: "num" }, { name: "Lag in records", class: "num" }, { name: "", class: "wide" }], "Lag of each partition");
