@@ -14,7 +14,7 @@ use std::fmt;
 /// | [`Kind::External`] | 4 | yes, once the service answers again |
 /// | [`Kind::Fenced`] | 5 | no: a newer process runs this pipeline |
 /// | [`Kind::Diverged`] | 6 | no: table or topic are not what the marker says |
-/// | [`Kind::Unverified`] | 7 | no: a check of `calve verify` failed |
+/// | [`Kind::Unverified`] | 7 | no: a check of `calve verify` failed, or `calve status` found a pipeline not well |
 /// | [`Kind::Internal`] | 70 | perhaps: a defect of calve |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -28,7 +28,7 @@ pub enum Kind {
     Fenced,
     /// The table or the topic were changed under the pipeline (rollback, recreation, lost offsets).
     Diverged,
-    /// A check of `calve verify` failed.
+    /// A check of `calve verify` failed, or `calve status` found a pipeline not well.
     Unverified,
     /// A defect in calve itself.
     Internal,

@@ -202,11 +202,8 @@ fn infer_proposes_columns_that_a_run_can_use() {
     let (topic, produced) = filled("infer", 2, 500);
     let mut pipeline = Pipeline::new(&topic);
     pipeline.columns = None;
-    let proposal = pipeline
-        .calve(&["infer"])
-        .arg("--not-null")
-        .run()
-        .expect_code(0);
+    let infer = || pipeline.calve(&["infer", "--not-null"]);
+    let proposal = infer().run().expect_code(0);
     let line = proposal.stdout.lines().next().unwrap_or_default();
     let columns = line
         .trim_start_matches("CALVE_TABLE_COLUMNS=")
@@ -217,6 +214,10 @@ fn infer_proposes_columns_that_a_run_can_use() {
             "{column} is missing in: {columns}"
         );
     }
+    let proposed: Value = serde_json::from_str(&infer().arg("--json").run().expect_code(0).stdout)
+        .expect("one JSON document and nothing else");
+    assert_eq!(proposed["columns"], columns);
+    assert_eq!(proposed["records"], 500);
     pipeline.columns = Some(columns.to_owned());
     pipeline.run().workers(2).bounded().run().expect_code(0);
     pipeline.assert_exactly(&produced);

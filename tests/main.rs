@@ -37,3 +37,4 @@ mod state;
 mod ui;
 mod values;
 mod verification;
+mod watching;

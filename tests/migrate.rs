@@ -142,10 +142,15 @@ fn a_table_on_s3_is_taken_over_at_the_offsets_of_a_consumer_group() {
     assert_eq!(report["partitions"][1]["next"], 200);
     assert_eq!(report["partitions"][2]["given"], false);
 
-    with(&[&earliest[..], &["--flink-checkpoint", "42"]].concat())
+    assert!(report["marker"].is_null(), "nothing was written: {report}");
+
+    let taken = with(&[&earliest[..], &["--flink-checkpoint", "42", "--json"]].concat())
         .run()
-        .expect_code(0)
-        .expect_output(&["Taken over"]);
+        .expect_code(0);
+    let report: Value = serde_json::from_str(&taken.stdout).expect("one JSON document");
+    assert_eq!(report["dry-run"], false);
+    let marker = report["marker"].as_str().expect("a marker");
+    assert!(marker.contains("epoch 0 of generation 1"), "{marker}");
     run_and_count(&pipeline, &produced);
 }
 

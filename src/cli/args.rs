@@ -2,14 +2,38 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Layers;
 use crate::error::Result;
+use crate::runtime::Dataflow;
+
+/// The command line of a binary that offers these dataflows.
+pub(super) fn command(dataflows: &[Dataflow]) -> clap::Command {
+    let values = dataflows
+        .iter()
+        .map(|dataflow| PossibleValue::new(dataflow.name).help(dataflow.about));
+    let values = PossibleValuesParser::new(values);
+    Cli::command().mut_subcommand("run", |run| {
+        run.mut_arg("dataflow", |arg| match dataflows.first() {
+            // Which one it is that runs without a name.
+            Some(first) => arg
+                .value_parser(values)
+                .help(format!("The dataflow [default: {}]", first.name)),
+            None => arg,
+        })
+    })
+}
 
 /// Kafka topics into Apache Iceberg tables, each record exactly once.
 #[derive(Parser)]
-#[command(version, disable_help_flag = true, disable_help_subcommand = true)]
+#[command(
+    version,
+    max_term_width = 100,
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -25,12 +49,38 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Run the main job on generated health samples: no services needed
     Demo(DemoArgs),
+    /// Say how a running pipeline is doing, in one look
+    ///
+    /// Asks its REST API: state, epoch, last checkpoint, throughput, lag, rejects, restarts, and who holds the epoch back.
+    /// Exit code: 0 if it is healthy; 4 if it does not run; 7 if it is starting or restarting, has made no checkpoint for
+    /// three intervals, has failed since its last checkpoint, or lags behind by more than --max-lag.
+    Status(StatusArgs),
+    /// Watch a running pipeline in this terminal
+    ///
+    /// Throughput, lag of each partition, workers, operators, checkpoints and the log, once a second from its REST API.
+    /// Keys: q ends, tab and arrows go from view to view and up and down, p holds the picture.
+    Top(TopArgs),
+    /// Make a running pipeline close the open checkpoint now, and wait until it is in the table
+    Checkpoint(RemoteArgs),
+    /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
+    ///
+    /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
+    Savepoint(SavepointArgs),
+    /// Stop a running pipeline in order: no more records are read, a last checkpoint is made
+    Stop(StopArgs),
+    /// Stop a running pipeline at once, without a last checkpoint: nothing is lost, the next start reads it again
+    Cancel(RemoteArgs),
     /// Print the effective settings and where each one comes from
     Config(ConfigArgs),
     /// Propose table columns from what is in the topic
     Infer(InferArgs),
-    /// Write generated health samples to a topic
-    Generate(GenerateArgs),
+    /// Check that the pipeline is set up for exactly once, each claim by evidence
+    ///
+    /// Five checks: checkpoints, the Kafka source, the Iceberg sink, the table's own proof, and how they fit together.
+    /// The pipeline may run or not: it is not claimed, and nothing is written to its table. What is written is a file in
+    /// the checkpoint directory and a scratch table calve_verify_… in the table's namespace, whose compare-and-swap is
+    /// tried; both are deleted. Exit code: 0 if nothing fails, 7 if something does.
+    Verify(VerifyArgs),
     /// Check that each record is in the table exactly once, by what the table says itself
     ///
     /// Reads the markers in the table's metadata, the manifests, and the columns _topic, _partition and _offset of the
@@ -43,31 +93,16 @@ pub(super) enum Command {
     /// nothing is written. Needs the settings of catalog and table, and pipeline.name. Exit code: 0 if the record is in
     /// the table once, or rightly not at all; 6 if it is there more than once, or was committed and is gone.
     Explain(ExplainArgs),
-    /// Take a table over from another engine, at the offsets that it left
-    Migrate(MigrateArgs),
-    /// Check that the pipeline is set up for exactly once, each claim by evidence
-    ///
-    /// Five checks: checkpoints, the Kafka source, the Iceberg sink, the table's own proof, and how they fit together.
-    /// The pipeline may run or not: it is not claimed, and nothing is written to its table. What is written is a file in
-    /// the checkpoint directory and a scratch table calve_verify_… in the table's namespace, whose compare-and-swap is
-    /// tried; both are deleted. Exit code: 0 if nothing fails, 7 if something does.
-    Verify(VerifyArgs),
     /// The checkpoints of the pipeline, from the snapshots of its table alone
     ///
     /// Needs the settings of catalog and table, and pipeline.name. Kafka is not asked, and nothing is written.
     Checkpoints(CheckpointsArgs),
     /// The tables of the namespace: which pipelines write to them, and how their files grow
     Tables(LookArgs),
-    /// Make a running pipeline write a savepoint: a place to go on from, kept until you delete it
-    ///
-    /// Waits until the checkpoint is in the table and the savepoint written. `calve run --from` begins there.
-    Savepoint(SavepointArgs),
-    /// Stop a running pipeline in order: no more records are read, a last checkpoint is made
-    Stop(StopArgs),
-    /// Stop a running pipeline at once, without a last checkpoint: nothing is lost, the next start reads it again
-    Cancel(RemoteArgs),
-    /// Make a running pipeline close the open checkpoint now, and wait until it is in the table
-    Checkpoint(RemoteArgs),
+    /// Take a table over from another engine, at the offsets that it left
+    Migrate(MigrateArgs),
+    /// Write generated health samples to a topic
+    Generate(GenerateArgs),
     /// Print a script that completes calve's commands in a shell
     Completions(CompletionsArgs),
     /// Print the manual page (calve man | man -l -)
@@ -76,6 +111,7 @@ pub(super) enum Command {
 
 /// Where settings come from, beside the environment.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings")]
 pub(super) struct SettingsArgs {
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
@@ -161,6 +197,9 @@ pub(super) struct InferArgs {
     /// Propose `not null` for fields that no record lacks
     #[arg(long)]
     pub(super) not_null: bool,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }
@@ -275,7 +314,7 @@ pub(super) enum CheckpointsCommand {
     },
 }
 
-/// What the commands take that only look at a table.
+/// What the commands take that only look.
 #[derive(Args)]
 pub(super) struct LookArgs {
     /// Print one JSON document instead of text
@@ -303,6 +342,27 @@ pub(super) struct RemoteArgs {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) settings: SettingsArgs,
+}
+
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    /// Address of its REST API (default: rest.bind-address and rest.port)
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// So many records may lie before the readers, over all partitions; more is behind
+    #[arg(long, value_name = "RECORDS", default_value_t = super::status::MAX_LAG)]
+    pub(super) max_lag: u64,
+    #[command(flatten)]
+    pub(super) look: LookArgs,
+}
+
+#[derive(Args)]
+pub(super) struct TopArgs {
+    /// Address of its REST API (default: rest.bind-address and rest.port)
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }

@@ -8,7 +8,10 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 
+use serde::Serialize;
+
 use super::args::InferArgs;
+use super::table::{print, print_json};
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
 use crate::format::infer;
@@ -16,6 +19,17 @@ use crate::kafka::Cluster;
 
 /// How long to wait for the next record: the end of a partition is not an error.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `calve infer --json`.
+#[derive(Serialize)]
+struct Proposed {
+    /// As `table.columns` takes them.
+    columns: String,
+    /// What a person should know before using them.
+    notes: Vec<String>,
+    /// How many records they were inferred from.
+    records: usize,
+}
 
 pub(super) fn run(args: &InferArgs) -> Result<()> {
     let settings = config::load(&args.settings.layers(Vec::new())?)?;
@@ -31,7 +45,14 @@ pub(super) fn run(args: &InferArgs) -> Result<()> {
         not_null: args.not_null,
     };
     let proposal = infer::infer(payloads.iter().map(Vec::as_slice), options)?;
-    println!("CALVE_TABLE_COLUMNS=\"{}\"", proposal.columns);
+    if args.json {
+        return print_json(&Proposed {
+            columns: proposal.columns,
+            notes: proposal.notes,
+            records: payloads.len(),
+        });
+    }
+    print(&format!("CALVE_TABLE_COLUMNS=\"{}\"\n", proposal.columns))?;
     for note in &proposal.notes {
         eprintln!("note: {note}");
     }

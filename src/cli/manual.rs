@@ -2,26 +2,26 @@
 
 use std::io::Write as _;
 
-use clap::CommandFactory;
 use clap_complete::generate;
 use clap_mangen::Man;
 
-use super::args::{Cli, CompletionsArgs};
+use super::args::{self, CompletionsArgs};
 use super::table;
 use crate::error::{Error, Result};
+use crate::runtime::Dataflow;
 
 const NAME: &str = "calve";
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<()> {
+pub(super) fn completions(args: &CompletionsArgs, dataflows: &[Dataflow]) -> Result<()> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), NAME, &mut script);
+    generate(args.shell, &mut args::command(dataflows), NAME, &mut script);
     table::print(&String::from_utf8_lossy(&script))
 }
 
 /// The main page, with each command's own part below it.
-pub(super) fn page() -> Result<()> {
+pub(super) fn page(dataflows: &[Dataflow]) -> Result<()> {
     let mut page = Vec::new();
-    let mut command = Cli::command();
+    let mut command = args::command(dataflows);
     command.build();
     let write = |page: &mut Vec<u8>| {
         Man::new(command.clone()).render(page)?;

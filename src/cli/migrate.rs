@@ -29,10 +29,12 @@ pub(super) fn run(args: &MigrateArgs) -> Result<()> {
 struct Report<'a> {
     table: String,
     pipeline: &'a str,
-    partitions: &'a [Planned],
+    partitions: Vec<Planned>,
     /// The last commit of each Flink job, the newest first.
-    flink: &'a [FlinkCommit],
+    flink: Vec<FlinkCommit>,
     dry_run: bool,
+    /// The first marker, if it was written.
+    marker: Option<String>,
 }
 
 fn flink(args: &FlinkArgs) -> Result<()> {
@@ -49,30 +51,35 @@ fn flink(args: &FlinkArgs) -> Result<()> {
         Missing::Latest => OffsetReset::Latest,
     });
     let takeover = Takeover::look(&settings, &left, missing)?;
-    let report = Report {
+    let mut report = Report {
         table: table::ident(&settings)?.to_string(),
         pipeline: &settings.pipeline.name,
-        partitions: takeover.plan(),
-        flink: takeover.flink(),
+        partitions: takeover.plan().to_vec(),
+        flink: takeover.flink().to_vec(),
         dry_run: args.dry_run,
+        marker: None,
     };
-    match args.json {
-        true => print_json(&report)?,
-        false => print(&text(&report, &left, args.flink_checkpoint))?,
-    }
-    if let Some(checkpoint) = args.flink_checkpoint {
-        same_checkpoint(checkpoint, takeover.flink())?;
-    }
-    if args.dry_run {
-        return Ok(());
-    }
-    let marker = takeover.claim()?;
     if !args.json {
-        print(&format!(
-            "\nTaken over: the table's marker is {marker}. `calve run` resumes there.\n"
-        ))?;
+        print(&text(&report, &left, args.flink_checkpoint))?;
     }
-    Ok(())
+    let checked = match args.flink_checkpoint {
+        Some(checkpoint) => same_checkpoint(checkpoint, &report.flink),
+        None => Ok(()),
+    };
+    let claimed = match (checked, args.dry_run) {
+        (Ok(()), false) => takeover
+            .claim()
+            .map(|marker| report.marker = Some(marker.to_string())),
+        (checked, _) => checked,
+    };
+    match (&report.marker, args.json) {
+        (_, true) => print_json(&report)?,
+        (Some(marker), false) => print(&format!(
+            "\nTaken over: the table's marker is {marker}. `calve run` resumes there.\n"
+        ))?,
+        (None, false) => {}
+    }
+    claimed
 }
 
 /// Offsets of one checkpoint beside files of another are a loss or a duplication.
@@ -108,7 +115,7 @@ fn text(report: &Report<'_>, left: &Left, checked: Option<i64>) -> String {
         "Table {}, pipeline {}: no marker yet\n\n",
         report.table, report.pipeline
     );
-    for commit in report.flink {
+    for commit in &report.flink {
         let _ = writeln!(text, "  {}", commit_line(commit));
     }
     if report.flink.is_empty() {

@@ -12,13 +12,16 @@ mod migrate;
 mod remote;
 mod run;
 mod settings;
+mod state;
+mod status;
 mod table;
 mod tables;
+mod top;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -30,7 +33,9 @@ use args::{Cli, Command};
 /// Returns the exit code: 0 after an orderly end, else that of the error's [`Kind`](crate::error::Kind).
 pub fn main(dataflows: &[Dataflow]) -> ExitCode {
     let _scenario = failpoint::setup();
-    match dispatch(Cli::parse().command, dataflows) {
+    let cli = Cli::from_arg_matches(&args::command(dataflows).get_matches());
+    let command = cli.unwrap_or_else(|error| error.exit()).command;
+    match dispatch(command, dataflows) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -52,8 +57,10 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Verify(args) => verify::run(&args),
         Command::Checkpoints(args) => checkpoints::run(&args.command),
         Command::Tables(args) => tables::run(&args),
-        Command::Completions(args) => manual::completions(&args),
-        Command::Man => manual::page(),
+        Command::Completions(args) => manual::completions(&args, dataflows),
+        Command::Man => manual::page(dataflows),
+        Command::Status(args) => status::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Savepoint(args) => remote::savepoint(&args),
         Command::Stop(args) => remote::stop(&args),
         Command::Cancel(args) => remote::cancel(&args),

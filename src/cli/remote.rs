@@ -1,4 +1,5 @@
-//! `calve savepoint`, `stop`, `cancel`, `checkpoint`: telling a running pipeline, through its REST API.
+//! `calve savepoint`, `stop`, `cancel`, `checkpoint`: telling a running pipeline, through its REST API; and how `calve
+//! status` and `calve top` find it and ask it.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::args::{RemoteArgs, SavepointArgs, StopArgs};
+use super::args::{RemoteArgs, SavepointArgs, SettingsArgs, StopArgs};
 use super::table::{prepare, print, print_json};
 use crate::config::{Secret, Settings};
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ pub(super) fn checkpoint(args: &RemoteArgs) -> Result<()> {
 }
 
 pub(super) fn cancel(args: &RemoteArgs) -> Result<()> {
-    with_pipeline(args, async |pipeline| {
+    with_pipeline(&args.settings, args.url.as_deref(), async |pipeline| {
         pipeline
             .call(Method::PATCH, &pipeline.path("?mode=cancel"), None)
             .await?;
@@ -85,7 +86,7 @@ fn ask(
     body: Value,
     say: impl Fn(&Value) -> String,
 ) -> Result<()> {
-    with_pipeline(args, async |pipeline| {
+    with_pipeline(&args.settings, args.url.as_deref(), async |pipeline| {
         let accepted = pipeline
             .call(Method::POST, &pipeline.path(&format!("/{at}")), Some(&body))
             .await?;
@@ -127,26 +128,31 @@ fn ask(
 }
 
 /// Finds the pipeline, and does something with it.
-fn with_pipeline(args: &RemoteArgs, act: impl AsyncFnOnce(&Pipeline) -> Result<()>) -> Result<()> {
-    let (settings, runtime) = prepare(&args.settings)?;
+pub(super) fn with_pipeline<T>(
+    settings: &SettingsArgs,
+    url: Option<&str>,
+    act: impl AsyncFnOnce(&Pipeline) -> Result<T>,
+) -> Result<T> {
+    let (settings, runtime) = prepare(settings)?;
     runtime.block_on(async {
-        let pipeline = Pipeline::find(&settings, args.url.as_deref()).await?;
+        let pipeline = Pipeline::find(&settings, url).await?;
         act(&pipeline).await
     })
 }
 
 /// A running pipeline.
-struct Pipeline {
+pub(super) struct Pipeline {
     client: Client,
     token: Option<Secret>,
-    base: String,
-    name: String,
+    /// The address of its REST API.
+    pub(super) base: String,
+    pub(super) name: String,
     job: String,
 }
 
 impl Pipeline {
     /// Finds the pipeline of these settings: at `url`, or behind one of the ports that it may have taken.
-    async fn find(settings: &Settings, url: Option<&str>) -> Result<Self> {
+    pub(super) async fn find(settings: &Settings, url: Option<&str>) -> Result<Self> {
         // A proxy for the outer world knows no way to a pipeline.
         let client = Client::builder()
             .timeout(REQUEST_TIMEOUT)
@@ -180,7 +186,8 @@ impl Pipeline {
             }
         }
         let name = &pipeline.name;
-        if !others.is_empty() {
+        // Of a range of ports some may be other pipelines', and the one that is looked for may not run.
+        if !others.is_empty() && failure.is_none() {
             return Err(Error::config(format!(
                 "what answers at {} is not pipeline {name}",
                 others.join(", ")
@@ -189,10 +196,11 @@ impl Pipeline {
                 "set pipeline.name to the name that the running pipeline has, or --url to the address that its log names",
             ));
         }
-        let error = Error::external(format!(
-            "no pipeline answers at {}",
-            candidates.join(", ")
-        ))
+        let at = candidates.join(", ");
+        let error = Error::external(match others.is_empty() {
+            true => format!("no pipeline answers at {at}"),
+            false => format!("pipeline {name} is at none of {at}; others are at {}", others.join(", ")),
+        })
         .advice(format!(
             "is pipeline {name} running? Its log names the address of its REST API: give it with --url, or set rest.port \
              and rest.bind-address as they are there"
@@ -206,6 +214,12 @@ impl Pipeline {
     /// The address of something of this pipeline.
     fn path(&self, rest: &str) -> String {
         format!("{}/jobs/{}{rest}", self.base, self.job)
+    }
+
+    /// What is at a path outside of Flink's, such as `/calve/state`.
+    pub(super) async fn get(&self, path: &str) -> Result<Value> {
+        self.call(Method::GET, &format!("{}{path}", self.base), None)
+            .await
     }
 
     async fn call(&self, method: Method, url: &str, body: Option<&Value>) -> Result<Value> {

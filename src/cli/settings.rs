@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::ConfigArgs;
 use super::table::{Paint, Shade, print, print_json};
-use crate::config::{self, Effective, Explanation, Settings, Unused};
+use crate::config::{self, Effective, Explanation, Place, Settings, Unused};
 use crate::error::Result;
 use crate::runtime::table;
 
@@ -27,7 +27,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<()> {
             settings: settings.effective(),
             unused: settings.unused(),
         }),
-        false => print(&listed(&settings)),
+        false => print(&listed(&settings, Paint::for_stdout())),
     }
 }
 
@@ -39,14 +39,23 @@ struct Listing<'a> {
     unused: &'a [Unused],
 }
 
-fn listed(settings: &Settings) -> String {
+/// What somebody has set stands out from what nobody has.
+fn listed(settings: &Settings, paint: Paint) -> String {
     let effective = settings.effective();
     let width = effective.iter().map(|e| e.key.len()).max().unwrap_or(0);
     let mut text = String::new();
     for setting in &effective {
-        let value = setting.value.as_deref().unwrap_or("-");
         let (key, layer) = (&setting.key, &setting.layer);
-        let _ = writeln!(text, "{key:width$}  {value}  ({layer})");
+        let line = match &setting.value {
+            Some(value) => format!("{key:width$}  {value}  ({layer})"),
+            None => format!("{key:width$}  -  (not set)"),
+        };
+        let line = match layer {
+            Place::Default => paint.apply(Shade::Faint, &line),
+            _ => line,
+        };
+        text.push_str(&line);
+        text.push('\n');
     }
     let remarks = remarks(settings.unused());
     if !remarks.is_empty() {

@@ -1,6 +1,6 @@
 //! What the commands share that only read a table: settings, a runtime, and output.
 
-use std::io::{ErrorKind, IsTerminal, Write, stdout};
+use std::io::{ErrorKind, Write, stdout};
 
 use chrono::DateTime;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use super::args::SettingsArgs;
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
+use crate::observe::terminal::is_coloured;
 pub(super) use crate::runtime::table::load;
 
 /// The settings, and what the reading runs on.
@@ -87,7 +88,7 @@ pub(super) fn wrapped(text: &str, width: usize, indent: &str) -> String {
     lines
 }
 
-/// Colours, for terminals only: what is read by a program, or by somebody who has said `NO_COLOR`, is plain.
+/// Colours, where they may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Paint(bool);
 
@@ -103,8 +104,12 @@ pub(super) enum Shade {
 
 impl Paint {
     pub(super) fn for_stdout() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self(stdout().is_terminal() && !refused)
+        Self(is_coloured(&stdout()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self(false)
     }
 
     pub(super) fn apply(self, shade: Shade, text: &str) -> String {

@@ -9,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::recent::Recent;
+use super::terminal::is_coloured;
 use crate::config::LogFormat;
 use crate::error::{Error, Result};
 
@@ -25,7 +26,7 @@ pub fn init(level: &str, format: LogFormat) -> Result<MultiProgress> {
     let lines = tracing_subscriber::fmt::layer().with_writer(Screen(screen.clone()));
     let lines = match format {
         LogFormat::Text => lines
-            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+            .with_ansi(is_coloured(&io::stderr()))
             .with_target(false)
             .boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

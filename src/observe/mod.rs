@@ -10,6 +10,7 @@ pub mod logging;
 mod progress;
 mod prometheus;
 mod recent;
+pub mod terminal;
 
 pub(crate) use figures::registry;
 use prometheus::OPENMETRICS;

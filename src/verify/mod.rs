@@ -20,7 +20,7 @@ mod judge;
 mod observe;
 mod outage;
 mod report;
-mod words;
+pub(crate) mod words;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, HumanCount};
 
 /// `250 ms`, `60 s`, `10 min`, `13 min 6 s`, `36 h`, `7 d`
-pub(super) fn span(time: Duration) -> String {
+pub(crate) fn span(time: Duration) -> String {
     let ms = time.as_millis();
     let (seconds, minutes, hours) = (ms / 1_000, ms / 60_000, ms / 3_600_000);
     let two = |large: u128, unit: &str, small: u128, lesser: &str| match small {
@@ -22,14 +22,24 @@ pub(super) fn span(time: Duration) -> String {
     }
 }
 
+/// The same, of milliseconds.
+pub(crate) fn span_ms(ms: u64) -> String {
+    span(Duration::from_millis(ms))
+}
+
+/// How long before `now` something was; both in milliseconds since 1970.
+pub(crate) fn ago(now_ms: i64, then_ms: i64) -> String {
+    span_ms(u64::try_from(now_ms - then_ms).unwrap_or_default())
+}
+
 /// `1 row`, `2,000 rows`
-pub(super) fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", HumanCount(number))
 }
 
 /// `12.34 MiB`
-pub(super) fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     HumanBytes(number).to_string()
 }
 

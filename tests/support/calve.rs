@@ -10,6 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::verify::run_script_in;
 use super::{eventually, signal};
 
 /// A command line of calve, to be completed and started.
@@ -103,20 +107,9 @@ impl Calve {
         self.env("FAILPOINTS", &format!("{point}={before}1*return({word})"))
     }
 
-    /// Starts it.
-    pub fn start(self) -> Running {
-        let binary = env!("CARGO_BIN_EXE_calve");
-        let mut command = match &self.prelude {
-            None => Command::new(binary),
-            Some(prelude) => {
-                // A mount namespace of its own, and the rights to mount in it.
-                let mut shell = Command::new("unshare");
-                let script = format!("{prelude}; exec \"$0\" \"$@\"");
-                shell.args(["--map-root-user", "--mount", "bash", "-c", &script, binary]);
-                shell
-            }
-        };
-        command.args(&self.args).current_dir(&self.dir);
+    /// Its folder and its environment, and nothing of ours that calve reads.
+    fn surround(&self, command: &mut Command) {
+        command.current_dir(&self.dir);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             let ours = [
@@ -130,7 +123,8 @@ impl Calve {
                 "TARGET_",
                 "FAILPOINTS",
             ];
-            if ours.iter().any(|prefix| text.starts_with(prefix)) || text == "RUST_LOG" {
+            let others = ["RUST_LOG", "NO_COLOR"];
+            if ours.iter().any(|prefix| text.starts_with(prefix)) || others.contains(&&*text) {
                 command.env_remove(&name);
             }
         }
@@ -138,6 +132,42 @@ impl Calve {
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command.env("RUST_BACKTRACE", "1");
         command.envs(&self.env);
+    }
+
+    /// Runs it in a terminal of so many rows and columns, and does there what the steps say: see
+    /// `tests/verify/terminal.py`.
+    #[track_caller]
+    pub fn in_terminal(self, size: (u16, u16), steps: &Value) -> Terminal {
+        let mut line = vec![env!("CARGO_BIN_EXE_calve").to_owned()];
+        line.extend(self.args.iter().cloned());
+        let request = json!({ "size": [size.0, size.1], "command": line, "steps": steps });
+        let around = |command: &mut Command| {
+            self.surround(command);
+            command.env(
+                "TERM",
+                self.env
+                    .get("TERM")
+                    .map_or("xterm-256color", String::as_str),
+            );
+        };
+        run_script_in("terminal.py", &request, around)
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Running {
+        let binary = env!("CARGO_BIN_EXE_calve");
+        let mut command = match &self.prelude {
+            None => Command::new(binary),
+            Some(prelude) => {
+                // A mount namespace of its own, and the rights to mount in it.
+                let mut shell = Command::new("unshare");
+                let script = format!("{prelude}; exec \"$0\" \"$@\"");
+                shell.args(["--map-root-user", "--mount", "bash", "-c", &script, binary]);
+                shell
+            }
+        };
+        command.args(&self.args);
+        self.surround(&mut command);
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("calve starts");
@@ -345,6 +375,24 @@ impl Drop for Running {
             println!("calve ({ended:?} at the end of the test) had said:\n{output}");
         }
     }
+}
+
+/// What somebody sees who runs calve in a terminal.
+#[derive(Debug, Deserialize)]
+pub struct Terminal {
+    pub code: i32,
+    /// The screen after each step.
+    pub screens: Vec<String>,
+    /// The screen after the end.
+    pub last: String,
+    /// True if anything had a colour.
+    pub coloured: bool,
+    /// True if its modes are what they were.
+    pub restored: bool,
+    /// True if the screen is the one on which it was started.
+    pub main_screen: bool,
+    /// True if the cursor can be seen.
+    pub cursor: bool,
 }
 
 /// How a process ended.

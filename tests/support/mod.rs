@@ -34,7 +34,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use browser::{Browser, ENTER, RIGHT, TAB};
-pub use calve::{Calve, Finished, Running};
+pub use calve::{Calve, Finished, Running, Terminal};
 pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};

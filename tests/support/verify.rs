@@ -201,15 +201,24 @@ impl Table {
 /// Runs a script of `tests/verify` with a request, and parses its answer.
 #[track_caller]
 pub fn run_script<T: serde::de::DeserializeOwned>(name: &str, request: &Value) -> T {
+    run_script_in(name, request, |_| {})
+}
+
+/// The same, with surroundings of its own.
+#[track_caller]
+pub fn run_script_in<T: serde::de::DeserializeOwned>(
+    name: &str,
+    request: &Value,
+    surround: impl FnOnce(&mut Command),
+) -> T {
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/verify")
         .join(name);
-    let output = Command::new(&Services::get().python)
-        .arg(&script)
-        .arg(request.to_string())
-        .env_remove("PYTHONPATH")
-        .output()
-        .expect("python runs");
+    let mut command = Command::new(&Services::get().python);
+    command.arg(&script).arg(request.to_string());
+    command.env_remove("PYTHONPATH");
+    surround(&mut command);
+    let output = command.output().expect("python runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} failed:\n{stderr}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {

@@ -17,6 +17,7 @@
 
 mod frontier;
 mod ledger;
+mod words;
 
 #[cfg(test)]
 mod tests;

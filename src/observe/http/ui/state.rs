@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::super::{Api, own};
 use crate::config::{CheckpointMode, OnReject};
 use crate::control::{History, Phase, Record, Status, now_ms};
-use crate::observe::graph::{Edge, Holder, Operator, Port, View};
+use crate::observe::graph::{Edge, Holder, Operator, Port};
 use crate::observe::recent;
+use crate::time::Epoch;
 
 /// So many partitions are shown one by one: those with the largest lag.
 const PARTITIONS_MAX: usize = 64;
@@ -37,7 +38,7 @@ pub(super) fn now(api: &Api) -> Value {
         "lag": lag(api),
         "delay-ms": control.read_history(delay_ms),
         "checkpoints": checkpoints(api),
-        "graph": graph(&api.live.graph.view()),
+        "graph": graph(api),
         "table": api.process.notices().table(),
         "rejects": {
             "count": api.process.metrics().records_rejected.get(),
@@ -156,8 +157,11 @@ fn checkpoint(record: &Record) -> Value {
     json
 }
 
-fn graph(view: &View) -> Value {
+fn graph(api: &Api) -> Value {
+    let view = api.live.graph.view();
+    let collecting = api.process.metrics().epoch_open.get();
     json!({
+        "says": view.says(Epoch(u64::try_from(collecting).unwrap_or_default())),
         "workers": view.workers,
         "operators": view.operators.iter().map(operator).collect::<Vec<_>>(),
         "edges": view.edges.iter().map(edge).collect::<Vec<_>>(),

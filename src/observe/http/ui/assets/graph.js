@@ -1,6 +1,6 @@
 // The dataflow as a picture: operators in layers, edges with what flows and what may still come.
 
-import { count, empty, exact, h, keyed, percent, say, section, table, workers } from "./lib.js";
+import { count, empty, exact, h, keyed, percent, say, section, table } from "./lib.js";
 
 // Operators that only move control records around; the picture is clearer without them.
 const PLUMBING = new Set(["Broadcast", "Concatenate", "Exchange", "Feedback", "Filter", "FlatMap", "FlatMapBuilder", "Map", "Inspect"]);
@@ -121,24 +121,6 @@ export function place(seen, upright) {
   return { boxes, back, size, lane: (edge) => (lanes.get(edge.key) ?? []).map((id) => points.get(id)) };
 }
 
-// "Epoch 42 is held back by Stage on worker 3."
-export function sentence(graph, figures) {
-  if (!graph || graph.open === null) return "Nothing is under way: no dataflow runs.";
-  const names = new Map(graph.operators.map((o) => [o.node, o.name]));
-  const who = graph.holders.map((holder) => {
-    const name = names.get(holder.node) ?? `operator ${holder.node}`;
-    const at = holder.workers.length ? ` on ${workers(holder.workers)}` : "";
-    return holder.messages ? `messages that ${name}${at} has not read yet` : `${name}${at}`;
-  });
-  const list = who.length > 1 ? `${who.slice(0, -1).join(", ")} and ${who[who.length - 1]}` : who[0] ?? "nobody that is known";
-  // As long as the coordinator stands at an epoch it is meant to be open.
-  const coordinator = graph.holders.some((holder) => names.get(holder.node) === "Coordinator");
-  if (coordinator && graph.open === figures["epoch-open"]) {
-    return `Epoch ${graph.open} is open: it collects records until the coordinator closes it. Nothing is held back.`;
-  }
-  return `Epoch ${graph.open} is held back by ${list}.`;
-}
-
 // ---- The page ----
 
 export function graphView(app) {
@@ -188,7 +170,7 @@ export function graphView(app) {
     root,
     update(state) {
       const graph = state.graph;
-      say(said, sentence(graph, state.figures));
+      say(said, graph.says);
       const present = graph !== null && graph.operators.length > 0;
       none.hidden = present;
       box.hidden = !present;

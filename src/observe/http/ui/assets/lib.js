@@ -122,12 +122,6 @@ export function ended(record) {
   return record["triggered-at-ms"] + (record["duration-ms"] ?? 0);
 }
 
-// "worker 3", "workers 1, 2 and 3"
-export function workers(list) {
-  if (list.length === 1) return `worker ${list[0]}`;
-  return `workers ${list.slice(0, -1).join(", ")} and ${list[list.length - 1]}`;
-}
-
 // A part of a page under a heading.
 export function section(title, ...children) {
   return h("section", { class: "panel" }, h("h2", {}, title), ...children);

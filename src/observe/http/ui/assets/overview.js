@@ -2,7 +2,7 @@
 
 import { ago, bytes, count, duration, empty, ended, exact, h, keyed, meter, percent, rate, say, section, table, tile, time } from "./lib.js";
 import { chart } from "./chart.js";
-import { loads, sentence } from "./graph.js";
+import { loads } from "./graph.js";
 
 export function overviewView(app) {
   const tiles = {
@@ -66,7 +66,7 @@ export function overviewView(app) {
       });
       say(more, lag.partitions > lag.shown.length ? `The ${lag.shown.length} largest of ${exact(lag.partitions)} partitions.` : "");
 
-      say(held, sentence(state.graph, figures));
+      say(held, state.graph.says);
       const workers = loads(state, app.before(5_000));
       noWorkers.hidden = workers.length > 0;
       keyed(busy, workers, (w) => w.worker, (w) => meter(`Worker ${w.worker}`), (row, w) => row.show(w.share ?? 0, 1, `${percent(w.share)} busy`));
