@@ -2,26 +2,23 @@
 
 use std::io::Write as _;
 
-use clap::CommandFactory;
 use clap_complete::generate;
 use clap_mangen::Man;
 
-use super::args::{Cli, CompletionsArgs};
-use super::table;
+use super::args::CompletionsArgs;
+use super::{program, table};
 use crate::error::{Error, Result};
 
-const NAME: &str = "calve";
-
-pub(super) fn completions(args: &CompletionsArgs) -> Result<()> {
+pub(super) fn completions(args: &CompletionsArgs, mut command: clap::Command) -> Result<()> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), NAME, &mut script);
+    generate(args.shell, &mut command, program(), &mut script);
     table::print(&String::from_utf8_lossy(&script))
 }
 
 /// The main page, with each command's own part below it.
-pub(super) fn page() -> Result<()> {
+pub(super) fn page(command: clap::Command) -> Result<()> {
     let mut page = Vec::new();
-    let mut command = Cli::command();
+    let mut command = command.name(program());
     command.build();
     let write = |page: &mut Vec<u8>| {
         Man::new(command.clone()).render(page)?;

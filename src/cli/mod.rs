@@ -1,4 +1,5 @@
-//! The command line. `calve::cli::main(&[dataflows])` is all of a binary.
+//! The command line. `calve::cli::main(&[dataflows])` is all of a program: commands, settings, checkpoints, REST API,
+//! metrics and UI are the same whatever the dataflows are. `docs/extending.md` shows one of somebody's own.
 
 mod args;
 mod audit;
@@ -6,6 +7,7 @@ mod checkpoints;
 mod demo;
 mod explain;
 mod generate;
+mod heap;
 mod infer;
 mod manual;
 mod migrate;
@@ -16,9 +18,11 @@ mod table;
 mod tables;
 mod verify;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -29,14 +33,45 @@ use args::{Cli, Command};
 ///
 /// Returns the exit code: 0 after an orderly end, else that of the error's [`Kind`](crate::error::Kind).
 pub fn main(dataflows: &[Dataflow]) -> ExitCode {
+    heap::return_large_blocks();
     let _scenario = failpoint::setup();
-    match dispatch(Cli::parse().command, dataflows) {
+    let typed = Cli::from_arg_matches(&command(dataflows).get_matches());
+    // What clap has matched it can read: these are its own types.
+    let Cli { command, .. } = typed.unwrap_or_else(|error| error.exit());
+    match dispatch(command, dataflows) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// What can be typed, with the names of this program and of its dataflows.
+fn command(dataflows: &[Dataflow]) -> clap::Command {
+    let width = dataflows.iter().map(|dataflow| dataflow.name.len()).max();
+    let width = width.unwrap_or(0);
+    let mut list = "Dataflows:".to_owned();
+    for Dataflow {
+        name, about, own, ..
+    } in dataflows
+    {
+        list += &format!("\n  {name:width$}  {about}");
+        for setting in *own {
+            list += &format!("\n  {:width$}  (reads own.{setting})", "");
+        }
+    }
+    Cli::command().mut_subcommand("run", |run| run.after_help(list))
+}
+
+/// The name under which this program was called.
+fn program() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let path = std::env::args_os().next().map(PathBuf::from);
+        let name = path.as_deref().and_then(Path::file_name);
+        name.map_or("calve".into(), |name| name.to_string_lossy().into_owned())
+    })
 }
 
 fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
@@ -52,8 +87,8 @@ fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
         Command::Verify(args) => verify::run(&args),
         Command::Checkpoints(args) => checkpoints::run(&args.command),
         Command::Tables(args) => tables::run(&args.look),
-        Command::Completions(args) => manual::completions(&args),
-        Command::Man => manual::page(),
+        Command::Completions(args) => manual::completions(&args, self::command(dataflows)),
+        Command::Man => manual::page(self::command(dataflows)),
         Command::Savepoint(args) => remote::savepoint(&args),
         Command::Stop(args) => remote::stop(&args),
         Command::Cancel(args) => remote::cancel(&args),

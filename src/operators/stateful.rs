@@ -119,14 +119,11 @@ impl Owners {
 ///     .keeping(&["sample"]);
 ///
 /// fn build(job: &Job<'_>) -> Result<()> {
-///     let user = job.key_columns(&["user_id".to_owned()])?;
+///     let user = job.key_columns(&["user_id"])?;
 ///     let mut state = job.state("sample")?;
 ///     let counts: ValueState<Key, u64> = state.store().value("count", None)?;
-///     let (rows, rejects) = job
-///         .kafka_source()?
-///         .batch(job.batching())
-///         .decode(job.decoder()?, job.process());
-///     let sampled = rows.keyed(user.clone(), &state).stateful(state, move |store, rows: Rows| {
+///     let rows = job.rows()?.keyed(user.clone(), &state);
+///     let sampled = rows.stateful(state, move |store, rows: Rows| {
 ///         let mut keep = Vec::new();
 ///         for key in user.of(&rows.batch)?.iter() {
 ///             let count = counts.get(store, key)?.unwrap_or(0);
@@ -135,8 +132,7 @@ impl Owners {
 ///         }
 ///         rows.filter(keep)
 ///     });
-///     job.commits_wait_for(rejects.on_reject(job.settings().on_reject, job.process()));
-///     job.commit(sampled.stage(job.sink(), job.process(), job.budget()));
+///     job.write(sampled);
 ///     Ok(())
 /// }
 /// # fn main() { calve::cli::main(&[SAMPLED]); }

@@ -77,15 +77,15 @@ impl StateBackend for MemoryBackend {
         Ok(self.entries.get(key).cloned())
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    fn get_many(&self, keys: &[&[u8]], _sorted: bool) -> Result<Vec<Option<Vec<u8>>>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
     fn write(&mut self, changes: Changes) -> Result<()> {
-        for (key, value) in changes {
+        for (key, value) in changes.iter() {
             match value {
-                Some(value) => self.entries.insert(key, value),
-                None => self.entries.remove(&key),
+                Some(value) => self.entries.insert(key.to_vec(), value.to_vec()),
+                None => self.entries.remove(key),
             };
         }
         Ok(())

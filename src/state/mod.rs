@@ -43,7 +43,12 @@
 //! let seen = store.value::<str, ()>("seen", Some(Duration::from_secs(3_600)))?;
 //!
 //! store.advance_to(1_000);
-//! assert_eq!(seen.put_if_absent(&mut store, ["a", "b", "a"], &())?, [true, true, false]);
+//! let mut new = Vec::new();
+//! seen.update_many(&mut store, ["a", "b", "a"], |_, before| {
+//!     new.push(before.is_none());
+//!     before.is_none().then_some(())
+//! })?;
+//! assert_eq!(new, [true, true, false]);
 //! store.advance_to(1_000 + 3_600_000);
 //! assert_eq!(seen.get(&store, "a")?, None);
 //! # drop(store);
@@ -73,6 +78,7 @@ mod snapshots;
 mod store;
 #[cfg(test)]
 mod testing;
+mod update;
 
 pub use backend::{BackendKind, Changes, StateBackend, Visit};
 pub use backends::Backends;

@@ -176,10 +176,12 @@ impl StateBackend for RocksBackend {
         self.db.get(key).map_err(|error| self.failed("read", error))
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    fn get_many(&self, keys: &[&[u8]], sorted: bool) -> Result<Vec<Option<Vec<u8>>>> {
         let family = self.db.cf_handle(DEFAULT_COLUMN_FAMILY_NAME);
         let family = family.ok_or_else(|| Error::internal("a database has no column family"))?;
-        let found = self.db.batched_multi_get_cf(&family, keys, false);
+        let found = self
+            .db
+            .batched_multi_get_cf(&family, keys.iter().copied(), sorted);
         let values = found.into_iter().map(|value| match value {
             Ok(value) => Ok(value.map(|value| value.to_vec())),
             Err(error) => Err(self.failed("read", error)),
@@ -189,7 +191,7 @@ impl StateBackend for RocksBackend {
 
     fn write(&mut self, changes: Changes) -> Result<()> {
         let mut batch = WriteBatch::default();
-        for (key, value) in changes {
+        for (key, value) in changes.iter() {
             match value {
                 Some(value) => batch.put(key, value),
                 None => batch.delete(key),
