@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::meanwhile::Written;
 use crate::error::Result;
 
 /// Takes a key and its value.
@@ -25,9 +26,9 @@ pub trait StateBackend: Send {
     /// Visits all entries whose key begins with the prefix, in the order of their keys.
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()>;
 
-    /// Writes what is there now into files of a new folder. Whatever is written later does not change
-    /// them.
-    fn snapshot(&mut self, folder: &Path) -> Result<()>;
+    /// Writes what is there now into files of a new folder, perhaps beside what comes next: the answer tells when
+    /// they are there. Whatever is written later is not in them.
+    fn snapshot(&mut self, folder: &Path) -> Result<Written>;
 }
 
 /// The time of a store, in milliseconds: what expires up to it may be dropped. Shared with the threads

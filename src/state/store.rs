@@ -253,18 +253,19 @@ impl StateStore {
         .advice("declare it under another name: the old entries stay what they are"))
     }
 
-    /// Writes what is there now into files of their own, which [`super::SnapshotStore::upload`] takes to
-    /// where they last. This is all that the dataflow waits for.
+    /// Begins to write what is there now into files of their own, which [`super::SnapshotStore::upload`] takes to
+    /// where they last. Nobody waits for them: what comes next is kept apart until they are written.
     pub fn snapshot(&mut self, epoch: Epoch) -> Result<LocalSnapshot> {
         let folder = self.home.join(format!("snapshot-e{epoch}"));
         files::remove_folder(&folder)?;
-        self.backend.snapshot(&folder)?;
+        let written = self.backend.snapshot(&folder)?;
         Ok(LocalSnapshot {
             epoch,
             assignment: self.assignment.clone(),
             backend: self.kind,
             now_ms: self.horizon.get(),
             folder,
+            written,
             uploaded: Arc::clone(&self.uploaded),
         })
     }

@@ -4,7 +4,8 @@ use std::process::{Command, Output};
 
 fn own_operator(args: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_own-operator"));
-    program.args(args).output().expect("it runs")
+    // Settings come from the environment, too.
+    program.env_clear().args(args).output().expect("it runs")
 }
 
 fn said(output: &Output) -> String {
@@ -24,7 +25,7 @@ fn it_has_the_command_line_of_calve_and_names_its_own_dataflow() {
         assert!(help.contains(text), "{text} is not in\n{help}");
     }
     let script = said(&own_operator(&["completions", "bash"]));
-    assert!(script.contains("_own-operator()"), "{script}");
+    assert!(script.contains("default own-operator\n"), "{script}");
 }
 
 #[test]
