@@ -13,7 +13,7 @@
 //! * Every worker reports at the end of every epoch, rows or not, as every source emits a cut. The operator
 //!   holds the open epoch's capability for its reports itself, so an epoch can't become durable unless its
 //!   report is there, whatever fails.
-//! * Only the snapshot stops the operator. The upload runs on the async runtime and keeps a capability for the
+//! * A snapshot stops nobody: its files are written and uploaded beside the next epoch. The upload keeps a capability for the
 //!   report; the operator goes on with the next epoch meanwhile.
 //! * An epoch in which nothing arrived has the state of the one before: the last part is reported once more,
 //!   and nothing is taken or uploaded.
@@ -341,6 +341,8 @@ struct Upload {
 
 impl Upload {
     async fn run(&self, local: LocalSnapshot) -> Result<StatePart> {
+        // What can't be written to this disk is not to be had by trying again: the next snapshot may be.
+        local.written().await?;
         let began = Instant::now();
         let mut draining_since = None;
         let mut pause = PAUSE_MIN;

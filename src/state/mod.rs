@@ -11,7 +11,7 @@
 //!
 //! A [`StateStore`] belongs to one operator on one worker and holds the entries of the key groups that
 //! the worker holds ([`MaxParallelism`]). When the operator's frontier has passed an epoch it takes a
-//! [`LocalSnapshot`], which is all that the dataflow waits for; the rest happens beside it.
+//! [`LocalSnapshot`], whose files are written beside what comes next, as all the rest is.
 //!
 //! What the room rests on:
 //!
