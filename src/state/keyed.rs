@@ -51,20 +51,18 @@ impl Place {
 
     /// When an entry expires that is put now.
     fn expires_ms(&self, store: &StateStore) -> Option<u64> {
+        self.expires_ms_if_put_at(store.now_ms())
+    }
+
+    /// When an entry expires that is put at this time.
+    pub(super) fn expires_ms_if_put_at(&self, now_ms: u64) -> Option<u64> {
         let after = self.time_to_live?.as_millis();
-        let expires_ms = store
-            .now_ms()
-            .saturating_add(u64::try_from(after).unwrap_or(u64::MAX));
+        let expires_ms = now_ms.saturating_add(u64::try_from(after).unwrap_or(u64::MAX));
         // 0 would mean never.
         Some(expires_ms.max(1))
     }
 
-    /// The entry of a value that is put now.
-    pub(super) fn entry<V: Serialize + ?Sized>(
-        &self,
-        store: &StateStore,
-        value: &V,
-    ) -> Result<Vec<u8>> {
+    fn entry<V: Serialize + ?Sized>(&self, store: &StateStore, value: &V) -> Result<Vec<u8>> {
         encoding::entry(self.expires_ms(store), value)
     }
 }

@@ -48,6 +48,20 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
     where
         K: 'k,
     {
+        self.update_many_at(store, keys, |row, value| Some((update(row, value)?, 0)))
+    }
+
+    /// The same, each value as if it were put at the time beside it, in milliseconds, if that is later than the
+    /// store's. For values of records that are ahead of the others: they live as long after their own time.
+    pub fn update_many_at<'k, N: Borrow<V>>(
+        &self,
+        store: &mut StateStore,
+        keys: impl IntoIterator<Item = &'k K>,
+        mut update: impl FnMut(usize, Option<V>) -> Option<(N, u64)>,
+    ) -> Result<()>
+    where
+        K: 'k,
+    {
         let batch = Batch::new(self, store, keys)?;
         let different: Vec<&[u8]> = batch.different.iter().map(|row| batch.key(*row)).collect();
         let found = store.backend().get_many(&different, true)?;
@@ -57,8 +71,9 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
             let place = place as usize;
             let entry = put[place].as_ref().or(found[place].as_ref());
             let value = live(entry.map(Vec::as_slice), now_ms)?;
-            if let Some(new) = update(row, value) {
-                put[place] = Some(self.place().entry(store, new.borrow())?);
+            if let Some((new, at_ms)) = update(row, value) {
+                let expires_ms = self.place().expires_ms_if_put_at(at_ms.max(now_ms));
+                put[place] = Some(encoding::entry(expires_ms, new.borrow())?);
             }
         }
         let mut changes = Changes::default();

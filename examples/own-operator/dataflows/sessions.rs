@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   kafka_source ──▶ batch ──▶ decode ──▶ keyed ══▶ stateful ──▶ stage ──▶ commit
-//!   └──────────── job.rows() ─────────┘   └─ sessions: user → last ─┘   └ job.write() ┘
+//!   └──────────── job.rows() ─────────┘    last: user → session └── job.write() ──┘
 //! ```
 //!
 //! A session ends when its user has been silent for `own.session-gap`, by the records' own `start_time`, in the order in
