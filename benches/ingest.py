@@ -1,7 +1,7 @@
 """calve against its own limit: `benches/run` calls this with Kafka's address in the environment.
 
 Each run moves the whole topic with `calve run --bounded` into a fresh SQLite catalog and local warehouse, in turn with
-`calve run daily_stats`, and through the fused loop of `benches/fused.rs`.  CPU and peak memory are the operating system's own accounting of the
+`calve run dedup` (each record's id is a key), with `calve run daily_stats`, and through the fused loop of `benches/fused.rs`.  CPU and peak memory are the operating system's own accounting of the
 finished process (wait4).  Each table is counted by pyiceberg and DuckDB; the statistics are compared with a GROUP BY
 over the table of the same run.
 """
@@ -106,7 +106,7 @@ def main():
         env = settings(brokers, topic, "/tmp")
         subprocess.run([calve, "generate", "--records", str(arguments.records)], env=env, check=True)
     millions = arguments.records / 1e6
-    rows = {"calve run": [], "calve run daily_stats": [], "fused loop": []}
+    rows = {"calve run": [], "calve run dedup": [], "calve run daily_stats": [], "fused loop": []}
     size = files = groups = 0
     with tempfile.TemporaryDirectory() as scratch:
         for run in range(arguments.runs + 1):
@@ -120,6 +120,10 @@ def main():
                     figures = measure(command, env, folder / "log")
                     size, files = verify(folder, arguments.records)
                     samples = folder
+                elif name == "calve run dedup":
+                    state = {"CALVE_DEDUP_KEY": "sample_id", "FLINK_CHECKPOINT_DIR": f"file://{folder}/checkpoints"}
+                    figures = measure(command, env | state, folder / "log")
+                    verify(folder, arguments.records)
                 elif name == "calve run daily_stats":
                     figures = measure(command, env | {"ICEBERG_TABLE_RAW": "daily"}, folder / "log")
                     groups = verify_stats(folder, samples)
@@ -142,8 +146,9 @@ def main():
         print(f"| {name} | {arguments.records / wall:,.0f} | {used / millions:.3f} | {peak:.0f} |")
     ratio = medians["fused loop"][1] / medians["calve run"][1]
     print(f"\nrecords per CPU second against the fused loop: {100 * ratio:.0f} %")
-    more = (medians["calve run daily_stats"][1] - medians["calve run"][1]) / millions
-    print(f"daily_stats on top of ingest: {more:+.3f} CPU s per million ({groups} groups and periods)")
+    for name, what in [("dedup", f"{arguments.records} distinct keys"), ("daily_stats", f"{groups} groups and periods")]:
+        more = (medians[f"calve run {name}"][1] - medians["calve run"][1]) / millions
+        print(f"{name} on top of ingest: {more:+.3f} CPU s per million ({what})")
     print(f"files: {files}, {size / 1e6 / millions:.1f} MB per million records")
     print(f"idle, -w 6: {idle_percent:.2f} % of a core")
     print("pyiceberg and DuckDB counted every record of every run once")

@@ -213,8 +213,10 @@ fn dedup(home: &Path) -> Outcome {
             let keys_started = Instant::now();
             let keys: Vec<String> = (next..numbers.end.min(next + BATCH)).map(key).collect();
             made += keys_started.elapsed();
-            let absent = seen.put_if_absent(store, keys.iter().map(String::as_str), &())?;
-            new += absent.iter().filter(|absent| **absent).count() as u64;
+            seen.update_many(store, keys.iter().map(String::as_str), |_, before| {
+                new += u64::from(before.is_none());
+                before.is_none().then_some(())
+            })?;
             next += BATCH;
         }
         cpu = cpu_time()? - before;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   kafka_source ──▶ batch ──▶ decode ──▶ keyed ══▶ stateful ──▶ stage ──▶ commit
-//!                                └─ rejects ──▶ …    seen: key → time
+//!   └──────────── job.rows() ─────────┘       seen: key → time  └── job.write() ──┘
 //! ```
 //!
 //! Producers that send again what they have no answer to make two records of one. `dedup.key` says which columns
@@ -22,7 +22,6 @@
 //!
 //! The first is the first that is *read*: of copies in different partitions that may be any.
 
-use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use calve::prelude::*;
@@ -57,11 +56,8 @@ fn build(job: &Job<'_>) -> Result<()> {
     };
     let process = job.process();
 
-    let messages = job.kafka_source()?;
-    let (rows, rejects) = messages
-        .batch(job.batching())
-        .decode(job.decoder()?, job.process());
-    let rows = rows
+    let rows = job
+        .rows()?
         .keyed(key, &state)
         .stateful(state, move |store, rows: Rows| {
             let keep = seen.are_new(store, &rows)?;
@@ -72,9 +68,7 @@ fn build(job: &Job<'_>) -> Result<()> {
                 .inc_by(dropped as u64);
             rows.filter(keep)
         });
-    let files = rows.stage(job.sink(), job.process(), job.budget());
-    job.commits_wait_for(rejects.on_reject(job.settings().on_reject, job.process()));
-    job.commit(files);
+    job.write(rows);
     Ok(())
 }
 
@@ -86,34 +80,25 @@ struct Seen {
 }
 
 impl Seen {
-    /// Tells for each row whether it comes into the table, and remembers those that do: one look-up and one write
-    /// for all of them.
+    /// Tells for each row whether it comes into the table, and remembers those that do.
     fn are_new(&mut self, store: &mut StateStore, rows: &Rows) -> Result<Vec<bool>> {
         let keys = self.key.of(&rows.batch)?;
-        let known = self.at.get_many(store, keys.iter())?;
         let times: Vec<i64> = match rows.timestamps_ms() {
             Some(times) => times.map(Option::unwrap_or_default).collect(),
-            None => vec![0; known.len()],
+            None => vec![0; rows.batch.num_rows()],
         };
-        let mut new = HashMap::new();
-        let decide = |((key, known), &time): ((_, Option<i64>), &i64)| {
-            let key: &Key = key;
-            if key.is_null() {
-                return true;
-            }
-            let seen = new.get(key).copied().or(known);
-            let is_new = !self.is_repeated(seen, time);
-            if is_new {
-                new.insert(key, time);
-            }
-            is_new
-        };
-        let keep = keys.iter().zip(known).zip(&times).map(decide).collect();
+        let clock_ms = now_ms();
+        let by_now = |time: i64| time.min(clock_ms).max(0) as u64;
+        let mut keep = Vec::with_capacity(times.len());
+        self.at.update_many_at(store, keys.iter(), |row, seen| {
+            let (time, null) = (times[row], keys.get(row).is_null());
+            let is_new = null || !self.is_repeated(seen, time);
+            keep.push(is_new);
+            (is_new && !null).then(|| (time, by_now(time)))
+        })?;
         if let (Some(_), Some(&latest)) = (self.ttl_ms, times.iter().max()) {
-            store.advance_to(latest.min(now_ms()).max(0) as u64);
+            store.advance_to(by_now(latest));
         }
-        self.at
-            .put_many(store, new.iter().map(|(key, time)| (*key, time)))?;
         Ok(keep)
     }
 

@@ -54,3 +54,5 @@ pub mod time;
 pub mod verify;
 
 pub use error::{Error, Result};
+// The crates that stand in this one's interface: whoever uses them from here has the same versions.
+pub use {arrow, timely};

@@ -1,16 +1,25 @@
 //! Decoded rows on their way from the decoder to a table writer.
 
 mod keys;
+#[cfg(test)]
+mod tests;
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
+use timely::dataflow::Stream;
 
 use crate::budget::Charge;
 use crate::error::{Error, Result};
+use crate::time::Epoch;
 
 pub use keys::{Key, KeyColumns, Keys};
+
+/// Rows on their way: what the operators of a dataflow take and give.
+pub type RowStream<'scope> = Stream<'scope, Epoch, Vec<Rows>>;
 
 /// Rows of one epoch in the table's schema.
 #[derive(Debug)]
@@ -19,6 +28,14 @@ pub struct Rows {
     pub batch: RecordBatch,
     /// What the messages they came from cost until the rows are written.
     pub charges: Vec<Charge>,
+}
+
+impl From<RecordBatch> for Rows {
+    /// Rows that cost nobody anything, as a dataflow makes them itself, and as tests do.
+    fn from(batch: RecordBatch) -> Self {
+        let charges = Vec::new();
+        Self { batch, charges }
+    }
 }
 
 impl Rows {
@@ -37,6 +54,30 @@ impl Rows {
             batch,
             charges: self.charges,
         }))
+    }
+
+    /// The same rows with other values in one column, which must fit the table: its type, and nulls where they may be.
+    pub fn with_column(self, name: &str, values: ArrayRef) -> Result<Self> {
+        let schema = self.batch.schema();
+        let (index, field) = schema.column_with_name(name).ok_or_else(|| {
+            let fields = schema.fields().iter();
+            let all: Vec<&str> = fields.map(|field| field.name().as_str()).collect();
+            Error::config(format!("the table has no column {name}")).advice(format!(
+                "declare it in table.columns; there are: {}",
+                all.join(", ")
+            ))
+        })?;
+        let misfit = |error| {
+            let (is, expected) = (values.data_type(), field.data_type());
+            Error::data(format!(
+                "column {name} of the table is {expected}, it can't take these values ({is})"
+            ))
+            .caused_by(error)
+        };
+        let mut columns = self.batch.columns().to_vec();
+        columns[index] = Arc::clone(&values);
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(misfit)?;
+        Ok(Self { batch, ..self })
     }
 
     /// Kafka's timestamp of each row, in milliseconds since 1970; `None` if the table has no column `_timestamp`.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `tests/run` plays a hundred kills, `tests/campaign 10000` as many as it is told, `tests/campaign dedup 100` those of a
-//! dataflow that keeps state. A round has a topic and a
+//! dataflow that keeps state, `tests/campaign daily_stats 100` those of one whose state is its table. A round has a topic and a
 //! table of its own, so that its check takes the same time however long the campaign is. Two rounds are
 //! played at once: a process that starts mostly waits.
 //!
@@ -104,6 +104,18 @@ fn kills_under_dedup_lose_nothing_and_let_no_copy_in() {
             total.at_points.keys().filter(state).count() >= 4,
             "{total:?}"
         );
+    }
+}
+
+#[test]
+fn kills_under_daily_stats_leave_the_statistics_of_every_record() {
+    let (kills, seed) = told_by_env(10);
+    let total = campaign(Job::DailyStats, &plan::POINTS, kills, seed);
+    total.expect_faultless();
+    assert!(total.kills >= kills, "{} of {kills} kills", total.kills);
+    if kills >= 100 {
+        assert!(total.first_commits.len() as u64 > kills / 10);
+        assert_eq!(total.at_points.len(), plan::POINTS.len(), "{total:?}");
     }
 }
 

@@ -1,101 +1,21 @@
 //! The dataflow `daily_stats`, against a GROUP BY of DuckDB over what was produced.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::support::{
-    Calve, Catalog, Pipeline, Producer, Random, SAMPLE_COLUMNS, Topic, Warehouse, free_port,
-    run_script,
+    Calve, Catalog, Measurements, Pipeline, SAMPLE_COLUMNS, Statistics, Topic, Warehouse, free_port,
 };
 
 /// How long a process may take to reach its point.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Samples of a few users, and the test's own record of them.
-struct Samples {
-    producer: Producer,
-    partitions: u64,
-    random: Random,
-    /// A CSV file.
-    records: String,
-}
-
-impl Samples {
-    fn new(topic: &Topic, seed: u64) -> Samples {
-        Samples {
-            producer: Producer::new(topic),
-            partitions: topic.partitions as u64,
-            random: Random::new(seed),
-            records: "user_id,data_type,value,start_time\n".to_owned(),
-        }
-    }
-
-    /// Produces samples of 70 days, late and early ones mixed: values that no double holds exactly, numbers of
-    /// very different sizes, nulls everywhere, and for one user each what is not finite.
-    fn produce(&mut self, count: usize) {
-        for _ in 0..count {
-            let random = &mut self.random;
-            let user = random.below(12);
-            let value = match (user, random.below(20)) {
-                (_, 0) => None,
-                (1, 1) => Some("NaN".to_owned()),
-                (2, 1) => Some("Infinity".to_owned()),
-                (3, 1) => Some("-Infinity".to_owned()),
-                (4, _) => Some(format!(
-                    "{}e{}",
-                    random.below(1000),
-                    random.below(300) as i64 - 150
-                )),
-                _ => Some(format!("{}.{}", random.below(180), random.below(10))),
-            };
-            let user = Some(user)
-                .filter(|user| *user > 0)
-                .map(|user| format!("u{user}"));
-            let kind = random.pick(&["HeartRate", "StepCount"]);
-            let seconds = 1_767_225_600 - 864_000 + random.below(70 * 86_400) as i64;
-            let time = Some(seconds).filter(|_| random.below(30) > 0);
-            let time = time.map(|time| {
-                let time = chrono::DateTime::from_timestamp(time, 0).expect("a time");
-                time.format("%Y-%m-%d %H:%M:%S").to_string()
-            });
-            let text = |value: &Option<String>| value.clone().unwrap_or_default();
-            writeln!(
-                self.records,
-                "{},{kind},{},{}",
-                text(&user),
-                text(&value),
-                text(&time)
-            )
-            .expect("a string takes text");
-            let number = value.map(
-                |value| match value.parse::<f64>().is_ok_and(f64::is_finite) {
-                    true => value,
-                    false => format!("\"{value}\""),
-                },
-            );
-            let quoted =
-                |value: Option<String>| value.map_or("null".to_owned(), |v| format!("\"{v}\""));
-            let json = format!(
-                r#"{{"sample_id":"s","user_id":{},"data_type":"{kind}","value":{},"start_time":{}}}"#,
-                quoted(user),
-                number.unwrap_or("null".to_owned()),
-                quoted(time.map(|time| time.replace(' ', "T") + "Z")),
-            );
-            let partition = random.below(self.partitions) as i32;
-            self.producer.raw(partition, json.as_bytes());
-        }
-        self.producer.finish();
-    }
-}
-
-/// `calve run daily_stats` with the columns of the samples, a checkpoint each 300 ms.
+/// A checkpoint each 300 ms.
 fn run(pipeline: &Pipeline, workers: usize) -> Calve {
     pipeline
-        .calve(&["run", "daily_stats"])
+        .daily_stats()
         .env("FLINK_CHECKPOINT_INTERVAL_MS", "300")
         .workers(workers)
 }
@@ -106,70 +26,21 @@ fn pipeline(topic: &Topic, catalog: Catalog, warehouse: Warehouse) -> Pipeline {
     pipeline
 }
 
-/// What DuckDB says of the table.
-#[derive(Deserialize)]
-struct Found {
-    /// The view's rows.
-    view: Vec<String>,
-    /// The same with all columns, the exact sums among them.
-    exact: Vec<String>,
-    /// What the records give.
-    expected: Vec<String>,
-    /// Rows of the changelog.
-    rows: u64,
-    /// Those that take one back.
-    taken_back: u64,
-}
-
 /// Compares the documented view with a GROUP BY over the records.
 #[track_caller]
-fn assert_right(pipeline: &Pipeline, samples: &Samples) -> Found {
-    let records = pipeline.dir().join("records.csv");
-    fs::write(&records, &samples.records).expect("the records are written");
-    let found: Found = run_script(
-        "daily_stats.py",
-        &json!({
-            "catalog": pipeline.reader_properties(),
-            "table": pipeline.table_name(),
-            "view": documented_view(),
-            "records": records,
-        }),
-    );
-    let unlike = |one: &[String], two: &[String]| -> Vec<String> {
-        one.iter()
-            .filter(|row| !two.contains(row))
-            .take(5)
-            .cloned()
-            .collect()
-    };
-    assert_eq!(
-        unlike(&found.view, &found.expected),
-        unlike(&found.expected, &found.view),
-        "only in the view (left), only in the GROUP BY over the records (right)"
-    );
-    assert_eq!(found.view.len(), found.expected.len());
+fn assert_right(pipeline: &Pipeline, produced: &Measurements) -> Statistics {
+    let found = Statistics::read(pipeline, &[produced]);
+    let complaints = found.complaints();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     found
 }
 
-/// The line of `docs/daily_stats.md` that says what is true now, of any table.
-fn documented_view() -> String {
-    let text = include_str!("../docs/daily_stats.md");
-    let line = text
-        .lines()
-        .find(|line| line.contains("HAVING sum(_diff) > 0"));
-    let line = line.expect("the view is documented").trim_end_matches(';');
-    let (_, select) = line.split_once(" AS ").expect("CREATE VIEW … AS");
-    let changed = select.replace("FROM health.daily", "FROM {table}");
-    assert_ne!(changed, select);
-    changed
-}
-
-/// A process that is killed at this point, while samples are produced.
+/// A process that is killed at this point, while measured are produced.
 #[track_caller]
-fn killed_at(calve: Calve, point: &str, passes: u32, samples: &mut Samples) {
+fn killed_at(calve: Calve, point: &str, passes: u32, measured: &mut Measurements) {
     let mut running = calve.failpoint(point, passes, "kill").start();
     while running.is_running() {
-        samples.produce(150);
+        measured.produce(150);
         std::thread::sleep(Duration::from_millis(50));
     }
     let killed = running.wait(PATIENCE).expect_killed_at(point);
@@ -180,15 +51,15 @@ fn killed_at(calve: Calve, point: &str, passes: u32, samples: &mut Samples) {
 fn the_view_is_what_group_by_gives_across_kills_late_records_and_other_workers() {
     let topic = Topic::create("daily_stats", 6);
     let pipeline_here = pipeline(&topic, Catalog::Rest, Warehouse::S3);
-    let mut samples = Samples::new(&topic, 1);
-    samples.produce(2_000);
-    killed_at(run(&pipeline_here, 6), "write", 40, &mut samples);
-    killed_at(run(&pipeline_here, 4), "staged", 12, &mut samples);
-    killed_at(run(&pipeline_here, 9), "before-swap", 3, &mut samples);
-    killed_at(run(&pipeline_here, 4), "after-swap", 3, &mut samples);
-    killed_at(run(&pipeline_here, 6), "proved", 2, &mut samples);
+    let mut measured = Measurements::new(&topic, 1);
+    measured.produce(2_000);
+    killed_at(run(&pipeline_here, 6), "write", 40, &mut measured);
+    killed_at(run(&pipeline_here, 4), "staged", 12, &mut measured);
+    killed_at(run(&pipeline_here, 9), "before-swap", 3, &mut measured);
+    killed_at(run(&pipeline_here, 4), "after-swap", 3, &mut measured);
+    killed_at(run(&pipeline_here, 6), "proved", 2, &mut measured);
     run(&pipeline_here, 9).bounded().run().expect_code(0);
-    let killed = assert_right(&pipeline_here, &samples);
+    let killed = assert_right(&pipeline_here, &measured);
     assert!(
         killed.taken_back > 1_000,
         "{} rows corrected",
@@ -199,7 +70,7 @@ fn the_view_is_what_group_by_gives_across_kills_late_records_and_other_workers()
     let undisturbed = pipeline(&topic, Catalog::Sqlite, Warehouse::Local);
     let once = run(&undisturbed, 1).env("FLINK_CHECKPOINT_INTERVAL_MS", "600000");
     once.bounded().run().expect_code(0);
-    let found = assert_right(&undisturbed, &samples);
+    let found = assert_right(&undisturbed, &measured);
     assert_eq!(found.taken_back, 0);
     assert_eq!(found.rows, found.view.len() as u64);
     assert_eq!(found.exact, killed.exact);
@@ -209,11 +80,11 @@ fn the_view_is_what_group_by_gives_across_kills_late_records_and_other_workers()
 fn two_processes_of_one_run_keep_the_statistics_together() {
     let topic = Topic::create("daily_two", 6);
     let pipeline = pipeline(&topic, Catalog::Sqlite, Warehouse::Local);
-    let mut samples = Samples::new(&topic, 2);
-    samples.produce(3_000);
+    let mut measured = Measurements::new(&topic, 2);
+    measured.produce(3_000);
     run(&pipeline, 3).bounded().run().expect_code(0);
     for _ in 0..2 {
-        samples.produce(3_000);
+        measured.produce(3_000);
         let hosts = pipeline.dir().join("hosts");
         let addresses = format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port());
         fs::write(&hosts, addresses).expect("the host file is written");
@@ -230,27 +101,27 @@ fn two_processes_of_one_run_keep_the_statistics_together() {
             process.wait(PATIENCE).expect_code(0);
         }
     }
-    assert_right(&pipeline, &samples);
+    assert_right(&pipeline, &measured);
 }
 
 #[test]
 fn a_compacted_changelog_is_as_good_and_a_foreign_row_is_refused() {
     let topic = Topic::create("daily_foreign", 3);
     let pipeline = pipeline(&topic, Catalog::Sqlite, Warehouse::Local);
-    let mut samples = Samples::new(&topic, 3);
-    samples.produce(1_000);
+    let mut measured = Measurements::new(&topic, 3);
+    measured.produce(1_000);
     run(&pipeline, 2).bounded().run().expect_code(0);
     pipeline.change_table(json!({"rewrite": true}));
-    samples.produce(1_000);
+    measured.produce(1_000);
     run(&pipeline, 3).bounded().run().expect_code(0);
-    assert_right(&pipeline, &samples);
+    assert_right(&pipeline, &measured);
 
     // What the audit can say of such a table is true.
     let audit = pipeline.calve(&["audit"]).run().expect_code(0);
     audit.expect_output(&["PASS  each marker follows", "the table is a changelog"]);
 
     pipeline.change_table(json!({"copy": "period = 'week'"}));
-    samples.produce(1_000);
+    measured.produce(1_000);
     let refused = run(&pipeline, 2).bounded().run().expect_code(6);
     refused.expect_output(&["another program", "→"]);
 }
@@ -258,8 +129,8 @@ fn a_compacted_changelog_is_as_good_and_a_foreign_row_is_refused() {
 #[test]
 fn a_table_with_other_columns_is_refused_and_wrong_columns_are_named() {
     let topic = Topic::create("daily_wrong", 1);
-    let mut samples = Samples::new(&topic, 4);
-    samples.produce(10);
+    let mut measured = Measurements::new(&topic, 4);
+    measured.produce(10);
     let pipeline = pipeline(&topic, Catalog::Sqlite, Warehouse::Local);
     for (key, value, said) in [
         ("stats.key", "user", "the records have no column \"user\""),
@@ -283,7 +154,7 @@ fn a_table_with_other_columns_is_refused_and_wrong_columns_are_named() {
         "user_id string, data_type string, value double, start_time timestamptz",
     );
     declared.bounded().run().expect_code(0);
-    assert_right(&pipeline, &samples);
+    assert_right(&pipeline, &measured);
 
     // Other settings make other statistics, whether their columns are the same or not.
     for (key, value, said) in [

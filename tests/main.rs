@@ -24,6 +24,7 @@ mod kafka;
 mod manifests;
 mod migrate;
 mod outages;
+mod own_operator;
 mod policies;
 mod processes;
 mod rest;

@@ -85,40 +85,15 @@ impl Changelog {
             MAX,
             self.extremes(statistics().map(|s| (s.count > 0).then_some(s.max)))?,
         );
-        let mut sums = Vec::with_capacity(changes.len());
-        let mut means = Vec::with_capacity(changes.len());
-        match self.columns.value.scale() {
-            None => {
-                for statistic in statistics() {
-                    let sum = (statistic.count > 0).then(|| statistic.sum.to_f64());
-                    means.push(sum.map(|sum| sum / statistic.count as f64));
-                    sums.push(sum);
-                }
-                put(SUM, Arc::new(Float64Array::from(sums)));
-                let exact = statistics().map(|s| s.sum.to_bytes().filter(|_| s.count > 0));
-                put(EXACT_SUM, Arc::new(exact.collect::<LargeBinaryArray>()));
-            }
-            Some(scale) => {
-                let mut sums = Vec::with_capacity(changes.len());
-                for statistic in statistics() {
-                    let sum = match statistic.count {
-                        0 => None,
-                        _ => Some(
-                            statistic
-                                .sum
-                                .to_i128()
-                                .ok_or_else(|| Error::data("a sum has more than 38 digits"))?,
-                        ),
-                    };
-                    let unit = 10f64.powi(scale as i32);
-                    means.push(sum.map(|sum| sum as f64 / unit / statistic.count as f64));
-                    sums.push(sum);
-                }
-                let sums = Decimal128Array::from(sums).with_precision_and_scale(38, scale as i8);
-                put(SUM, Arc::new(sums.map_err(internal)?));
-            }
+        let (sums, rounded) = self.sums_of(statistics())?;
+        put(SUM, sums);
+        if self.columns.has_exact_sum() {
+            let exact = statistics().map(|s| s.sum.to_bytes().filter(|_| s.count > 0));
+            put(EXACT_SUM, Arc::new(exact.collect::<LargeBinaryArray>()));
         }
-        put(MEAN, Arc::new(Float64Array::from(means)));
+        let means = rounded.into_iter().zip(statistics());
+        let means = means.map(|(sum, s)| sum.map(|sum| sum / s.count as f64));
+        put(MEAN, Arc::new(means.collect::<Float64Array>()));
         let diffs = changes.iter().map(|(_, diff)| *diff as i32);
         put(DIFF, Arc::new(Int32Array::from_iter_values(diffs)));
         let epochs = Int64Array::from(vec![epoch.0 as i64; changes.len()]);
@@ -133,6 +108,27 @@ impl Changelog {
         let columns = columns.collect::<Result<_, _>>().map_err(internal)?;
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| Error::data("the table can't take the statistics").caused_by(error))
+    }
+
+    /// The sums as the table has them, and as doubles; none without a value.
+    fn sums_of<'s>(
+        &self,
+        statistics: impl Iterator<Item = &'s Statistic>,
+    ) -> Result<(ArrayRef, Vec<Option<f64>>)> {
+        let sums = statistics.map(|s| (s.count > 0).then_some(&s.sum));
+        let Some(scale) = self.columns.value.scale() else {
+            let sums: Vec<_> = sums.map(|sum| sum.map(Sum::to_f64)).collect();
+            return Ok((Arc::new(Float64Array::from(sums.clone())), sums));
+        };
+        let too_long = || Error::data("a sum has more than 38 digits");
+        let whole = |sum: &Sum| sum.to_i128().ok_or_else(too_long);
+        let sums = sums.map(|sum| sum.map(whole).transpose());
+        let sums = sums.collect::<Result<Vec<_>>>()?;
+        let unit = 10f64.powi(scale as i32);
+        let rounded = sums.iter().map(|sum| sum.map(|sum| sum as f64 / unit));
+        let rounded = rounded.collect();
+        let sums = Decimal128Array::from(sums).with_precision_and_scale(38, scale as i8);
+        Ok((Arc::new(sums.map_err(internal)?), rounded))
     }
 
     /// Ranks as values.

@@ -15,7 +15,17 @@ pub(super) fn command(dataflows: &[Dataflow]) -> clap::Command {
         .iter()
         .map(|dataflow| PossibleValue::new(dataflow.name).help(dataflow.about));
     let values = PossibleValuesParser::new(values);
+    let mut own = String::new();
+    for dataflow in dataflows {
+        for setting in dataflow.own {
+            own += &format!("\n  {} reads own.{setting}", dataflow.name);
+        }
+    }
     Cli::command().mut_subcommand("run", |run| {
+        let run = match own.is_empty() {
+            true => run,
+            false => run.after_help(format!("Settings of a dataflow's own:{own}")),
+        };
         run.mut_arg("dataflow", |arg| match dataflows.first() {
             // Which one it is that runs without a name.
             Some(first) => arg

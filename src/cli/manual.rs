@@ -6,22 +6,21 @@ use clap_complete::generate;
 use clap_mangen::Man;
 
 use super::args::{self, CompletionsArgs};
-use super::table;
+use super::{program, table};
 use crate::error::{Error, Result};
 use crate::runtime::Dataflow;
 
-const NAME: &str = "calve";
-
 pub(super) fn completions(args: &CompletionsArgs, dataflows: &[Dataflow]) -> Result<()> {
     let mut script = Vec::new();
-    generate(args.shell, &mut args::command(dataflows), NAME, &mut script);
+    let mut command = args::command(dataflows);
+    generate(args.shell, &mut command, program(), &mut script);
     table::print(&String::from_utf8_lossy(&script))
 }
 
 /// The main page, with each command's own part below it.
 pub(super) fn page(dataflows: &[Dataflow]) -> Result<()> {
     let mut page = Vec::new();
-    let mut command = args::command(dataflows);
+    let mut command = args::command(dataflows).name(program());
     command.build();
     let write = |page: &mut Vec<u8>| {
         Man::new(command.clone()).render(page)?;

@@ -1,4 +1,5 @@
-//! The command line. `calve::cli::main(&[dataflows])` is all of a binary.
+//! The command line. `calve::cli::main(&[dataflows])` is all of a program: commands, settings, checkpoints, REST API,
+//! metrics and UI are the same whatever the dataflows are. `docs/extending.md` shows one of somebody's own.
 
 mod args;
 mod audit;
@@ -6,6 +7,7 @@ mod checkpoints;
 mod demo;
 mod explain;
 mod generate;
+mod heap;
 mod infer;
 mod manual;
 mod migrate;
@@ -19,7 +21,9 @@ mod tables;
 mod top;
 mod verify;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::FromArgMatches;
 
@@ -32,6 +36,7 @@ use args::{Cli, Command};
 ///
 /// Returns the exit code: 0 after an orderly end, else that of the error's [`Kind`](crate::error::Kind).
 pub fn main(dataflows: &[Dataflow]) -> ExitCode {
+    heap::return_large_blocks();
     let _scenario = failpoint::setup();
     let cli = Cli::from_arg_matches(&args::command(dataflows).get_matches());
     let command = cli.unwrap_or_else(|error| error.exit()).command;
@@ -42,6 +47,16 @@ pub fn main(dataflows: &[Dataflow]) -> ExitCode {
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// The name under which this program was called.
+fn program() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let path = std::env::args_os().next().map(PathBuf::from);
+        let name = path.as_deref().and_then(Path::file_name);
+        name.map_or("calve".into(), |name| name.to_string_lossy().into_owned())
+    })
 }
 
 fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {

@@ -22,6 +22,8 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
         .map(|n| ("parallelism".to_owned(), n.to_string()));
     let settings = config::load(&args.settings.layers(threads.into_iter().collect())?)?;
     settings.require_ingest()?;
+    let own: Vec<&str> = dataflows.iter().flat_map(|d| d.own).copied().collect();
+    settings.check_own(&own)?;
     let screen = logging::init(&settings.log.level, settings.log.format)?;
     tell_unused(&settings);
     let options = RunOptions {

@@ -135,6 +135,7 @@ impl Settings {
                 format: LogFormat::Text,
                 level: String::new(),
             },
+            own: BTreeMap::new(),
             sources: Sources::default(),
         }
     }

@@ -10,6 +10,7 @@ use super::flink::Unused;
 use super::keys::KEYS;
 use super::layers::Place;
 use super::names::{self, Target};
+use super::own;
 use super::settings::{CatalogKind, Settings};
 use super::words::words;
 
@@ -45,14 +46,21 @@ impl Settings {
         let mut all = Vec::new();
         for keys in KEYS.chunk_by(|a, b| section(a.name) == section(b.name)) {
             all.extend(keys.iter().map(|key| self.show(&Target::Key(key))));
-            let here = |name: &&String| section(name) == section(keys[0].name);
-            for name in self.sources.in_force.keys().filter(here) {
-                if let Ok(member @ Target::Member(..)) = names::by_key(name) {
-                    all.push(self.show(&member));
-                }
-            }
+            all.extend(self.members(section(keys[0].name)));
         }
+        // The one section that has free names only.
+        all.extend(self.members(section(own::PREFIX)));
         all
+    }
+
+    /// What is set under the free names of a section.
+    fn members(&self, of: &str) -> impl Iterator<Item = Effective> {
+        let here = self.sources.in_force.keys();
+        let here = here.filter(move |name| section(name) == of);
+        here.filter_map(|name| match names::by_key(name) {
+            Ok(member @ Target::Member(..)) => Some(self.show(&member)),
+            _ => None,
+        })
     }
 
     fn show(&self, target: &Target) -> Effective {

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::librdkafka;
+use super::own;
 use super::secret::Secrecy;
 use super::settings::{CatalogKind, LogFormat, OffsetReset, Settings};
 use super::values::{self, Parsed};
@@ -505,6 +506,19 @@ pub(super) static FAMILIES: &[Family] = &[
         set: |s, name, value| {
             let value = values::text(value)?;
             s.table.properties.insert(name.to_owned(), value);
+            Ok(())
+        },
+    },
+    Family {
+        prefix: own::PREFIX,
+        example: "own.session-gap",
+        underscore: Some('-'),
+        member: |name| {
+            own::member(name).map_err(|expected| Refusal::Refused(format!("expected {expected}")))
+        },
+        secrecy: |_| Secrecy::Open,
+        set: |s, name, value| {
+            s.own.insert(name.to_owned(), values::text(value)?);
             Ok(())
         },
     },

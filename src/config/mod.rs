@@ -23,7 +23,7 @@
 //! * A name that means nothing is an error in every layer, also where a stronger layer sets the
 //!   same thing; it names the place and the nearest name. Only in the environment and in `.env`
 //!   files, which are shared with other programs, are unknown names ignored, but for `CALVE_*`; in a file
-//!   of Flink's they are remarks. That file is the weakest: what is written for calve outranks it.
+//!   of Flink's they are remarks. What stands under `own.` is judged when a dataflow is run: see `own`. That file is the weakest: what is written for calve outranks it.
 //! * A value is checked where it wins. So a flag can always overrule what a shared file says.
 //! * All faults are reported at once.
 //! * Within one layer the last entry wins, `CALVE_X` wins over the older names, and Flink's current name over
@@ -42,6 +42,7 @@ mod layers;
 mod librdkafka;
 mod merge;
 mod names;
+mod own;
 mod secret;
 mod settings;
 mod values;
@@ -56,6 +57,7 @@ pub use effective::Effective;
 pub use explain::{Explanation, Statement, explain};
 pub use flink::Unused;
 pub use layers::{Layers, Place};
+pub use own::Own;
 pub use secret::{Properties, Secret, Uri};
 pub use settings::{
     Batch, Catalog, CatalogKind, Checkpoint, CheckpointMode, CheckpointRetention, Dedup, Input,

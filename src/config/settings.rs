@@ -73,6 +73,8 @@ pub struct Settings {
     pub metrics: Metrics,
     /// `log.*`
     pub log: Log,
+    /// `own.*` by the rest of the name: of dataflows that are no part of calve, see [`Settings::own`].
+    pub own: BTreeMap<String, String>,
     /// Where each value came from.
     pub(super) sources: Sources,
 }

@@ -13,7 +13,7 @@
 //! * Every worker reports at the end of every epoch, rows or not, as every source emits a cut. The operator
 //!   holds the open epoch's capability for its reports itself, so an epoch can't become durable unless its
 //!   report is there, whatever fails.
-//! * Only the snapshot stops the operator. The upload runs on the async runtime and keeps a capability for the
+//! * A snapshot stops nobody: its files are written and uploaded beside the next epoch. The upload keeps a capability for the
 //!   report; the operator goes on with the next epoch meanwhile.
 //! * An epoch in which nothing arrived has the state of the one before: the last part is reported once more,
 //!   and nothing is taken or uploaded.
@@ -119,14 +119,11 @@ impl Owners {
 ///     .keeping(&["sample"]);
 ///
 /// fn build(job: &Job<'_>) -> Result<()> {
-///     let user = job.key_columns(&["user_id".to_owned()])?;
+///     let user = job.key_columns(&["user_id"])?;
 ///     let mut state = job.state("sample")?;
 ///     let counts: ValueState<Key, u64> = state.store().value("count", None)?;
-///     let (rows, rejects) = job
-///         .kafka_source()?
-///         .batch(job.batching())
-///         .decode(job.decoder()?, job.process());
-///     let sampled = rows.keyed(user.clone(), &state).stateful(state, move |store, rows: Rows| {
+///     let rows = job.rows()?.keyed(user.clone(), &state);
+///     let sampled = rows.stateful(state, move |store, rows: Rows| {
 ///         let mut keep = Vec::new();
 ///         for key in user.of(&rows.batch)?.iter() {
 ///             let count = counts.get(store, key)?.unwrap_or(0);
@@ -135,8 +132,7 @@ impl Owners {
 ///         }
 ///         rows.filter(keep)
 ///     });
-///     job.commits_wait_for(rejects.on_reject(job.settings().on_reject, job.process()));
-///     job.commit(sampled.stage(job.sink(), job.process(), job.budget()));
+///     job.write(sampled);
 ///     Ok(())
 /// }
 /// # fn main() { calve::cli::main(&[SAMPLED]); }
@@ -345,6 +341,8 @@ struct Upload {
 
 impl Upload {
     async fn run(&self, local: LocalSnapshot) -> Result<StatePart> {
+        // What can't be written to this disk is not to be had by trying again: the next snapshot may be.
+        local.written().await?;
         let began = Instant::now();
         let mut draining_since = None;
         let mut pause = PAUSE_MIN;

@@ -21,6 +21,8 @@ pub struct Dataflow {
     pub meaning: fn(&Settings) -> String,
     /// Its table, if the rows are its own and not the records.
     pub table: Option<fn(&Settings) -> Result<OwnTable>>,
+    /// The settings of its own that it reads, by their names behind `own.`.
+    pub own: &'static [&'static str],
 }
 
 /// A table whose rows a dataflow makes.
@@ -47,6 +49,7 @@ impl Dataflow {
             states: &[],
             meaning: |_| String::new(),
             table: None,
+            own: &[],
         }
     }
 
@@ -73,6 +76,15 @@ impl Dataflow {
     #[must_use]
     pub const fn with_table(mut self, table: fn(&Settings) -> Result<OwnTable>) -> Self {
         self.table = Some(table);
+        self
+    }
+
+    /// The same dataflow, which reads settings of its own: `own.NAME` for each of these names, see
+    /// [`Settings::own`]. What is set under `own.` and read by no dataflow of a program is refused, as any unknown
+    /// setting is.
+    #[must_use]
+    pub const fn reading(mut self, own: &'static [&'static str]) -> Self {
+        self.own = own;
         self
     }
 

@@ -26,12 +26,12 @@ use crate::config::Settings;
 use crate::error::{Error, Result};
 use crate::format::{Decoder, JsonDecoder, Provenance};
 use crate::iceberg::{
-    CommitOptions, CommitStaged, Sink, StagedFile, StateGate, Stored, StoredRows,
+    CommitOptions, CommitStaged, Sink, Stage, StagedFile, StateGate, Stored, StoredRows,
 };
 use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start, TopicWatch};
-use crate::operators::{Batching, Reports, State};
+use crate::operators::{Batch, Batching, Decode, Rejected, Reports, State};
 use crate::process::Process;
-use crate::rows::KeyColumns;
+use crate::rows::{KeyColumns, RowStream};
 use crate::time::{Epoch, Epochs};
 
 /// What all workers of a run share: read-only, or internally synchronized.
@@ -246,8 +246,24 @@ impl<'scope> Job<'scope> {
         })
     }
 
+    /// The records of the configured topics as rows of the table: what most dataflows begin with.
+    ///
+    /// They are read, batched and decoded; a record that is none is dealt with as `on-reject` says, and no epoch is
+    /// committed before. `dataflows/ingest.rs` has the same in full.
+    pub fn rows(&self) -> Result<RowStream<'scope>> {
+        let messages = self.kafka_source()?.batch(self.batching());
+        let (rows, rejects) = messages.decode(self.decoder()?, self.process());
+        self.commits_wait_for(rejects.on_reject(self.settings().on_reject, self.process()));
+        Ok(rows)
+    }
+
+    /// Writes rows into files of the table and commits them, epoch by epoch: what most dataflows end with.
+    pub fn write(&self, rows: RowStream<'scope>) {
+        self.commit(rows.stage(self.sink(), self.process(), self.budget()));
+    }
+
     /// The columns of the table that make a row's key.
-    pub fn key_columns(&self, names: &[String]) -> Result<KeyColumns> {
+    pub fn key_columns<N: AsRef<str>>(&self, names: &[N]) -> Result<KeyColumns> {
         let schema = schema_to_arrow_schema(self.shared.sink.schema()).map_err(|error| {
             Error::data("the table's schema can't be written as an Arrow schema").caused_by(error)
         })?;

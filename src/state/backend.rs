@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::meanwhile::Written;
 use crate::error::Result;
 
 /// Takes a key and its value.
@@ -16,8 +17,8 @@ pub trait StateBackend: Send {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// The values of many keys, in the order of the keys: cheaper than one by one.
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>>;
+    /// The values of many keys, in their order: cheaper than one by one, and cheaper still if they are `sorted`.
+    fn get_many(&self, keys: &[&[u8]], sorted: bool) -> Result<Vec<Option<Vec<u8>>>>;
 
     /// Makes all the changes, or none.
     fn write(&mut self, changes: Changes) -> Result<()>;
@@ -25,9 +26,9 @@ pub trait StateBackend: Send {
     /// Visits all entries whose key begins with the prefix, in the order of their keys.
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()>;
 
-    /// Writes what is there now into files of a new folder. Whatever is written later does not change
-    /// them.
-    fn snapshot(&mut self, folder: &Path) -> Result<()>;
+    /// Writes what is there now into files of a new folder, perhaps beside what comes next: the answer tells when
+    /// they are there. Whatever is written later is not in them.
+    fn snapshot(&mut self, folder: &Path) -> Result<Written>;
 }
 
 /// The time of a store, in milliseconds: what expires up to it may be dropped. Shared with the threads
@@ -62,30 +63,44 @@ pub enum BackendKind {
 
 /// Changes that are made together. A later one of the same key counts.
 #[derive(Clone, Debug, Default)]
-pub struct Changes(Vec<(Vec<u8>, Option<Vec<u8>>)>);
+pub struct Changes {
+    /// Keys and values, one behind the other.
+    bytes: Vec<u8>,
+    ends: Vec<(usize, Option<usize>)>,
+}
 
 impl Changes {
     /// Sets a value.
-    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.0.push((key, Some(value)));
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(key.as_ref());
+        let end = self.bytes.len();
+        self.bytes.extend_from_slice(value.as_ref());
+        self.ends.push((end, Some(self.bytes.len())));
     }
 
     /// Removes a key, if it is there.
-    pub fn delete(&mut self, key: Vec<u8>) {
-        self.0.push((key, None));
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(key.as_ref());
+        self.ends.push((self.bytes.len(), None));
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
-}
 
-/// Key by key; without a value it is to be removed.
-impl IntoIterator for Changes {
-    type Item = (Vec<u8>, Option<Vec<u8>>);
-    type IntoIter = std::vec::IntoIter<Self::Item>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+    /// How much memory keys and values take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Key by key; without a value it is to be removed.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(key_end, value_end)| {
+            let key = &self.bytes[start..key_end];
+            start = value_end.unwrap_or(key_end);
+            (key, value_end.map(|end| &self.bytes[key_end..end]))
+        })
     }
 }

@@ -13,8 +13,12 @@
 //! tells by itself where a value ends, so no encoded key is the beginning of another one of the same
 //! type: all entries of a map or a list are exactly what begins with its key.
 
+use std::hash::Hasher;
+
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use twox_hash::XxHash64;
 
 use super::key_group::KeyGroup;
 use crate::error::{Error, Result};
@@ -41,6 +45,31 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
 pub(super) fn encode_after<T: Serialize + ?Sized>(before: Vec<u8>, value: &T) -> Result<Vec<u8>> {
     postcard::to_extend(value, before)
         .map_err(|error| Error::internal("a key can't be encoded as state").caused_by(error))
+}
+
+/// What XXH64 with seed 0 makes of the bytes of a value, which are not written anywhere.
+pub(super) fn hash<T: Serialize + ?Sized>(value: &T) -> Result<u64> {
+    postcard::serialize_with_flavor(value, Hashing(XxHash64::with_seed(0)))
+        .map_err(|error| Error::internal("a key can't be encoded as state").caused_by(error))
+}
+
+struct Hashing(XxHash64);
+
+impl Flavor for Hashing {
+    type Output = u64;
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.write(bytes);
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn finalize(self) -> postcard::Result<u64> {
+        Ok(self.0.finish())
+    }
 }
 
 /// The value of these bytes, all of them.

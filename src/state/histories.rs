@@ -123,9 +123,15 @@ impl History {
                 plain.values.insert(key, (value, expires_ms));
             }
             3 => {
-                let absent = states
+                let mut absent = Vec::new();
+                let put_if_absent = |_, before: Option<u64>| {
+                    absent.push(before.is_none());
+                    before.is_none().then_some(value)
+                };
+                let twice = [&key, &key];
+                states
                     .values
-                    .put_if_absent(store, [&key, &key], &value)
+                    .update_many(store, twice, put_if_absent)
                     .unwrap();
                 let found = plain.values.get(&key);
                 let lives = found.is_some_and(|(_, at)| *at > plain.now_ms);

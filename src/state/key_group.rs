@@ -64,14 +64,17 @@ impl MaxParallelism {
 
     /// The group of a key, given the bytes it is encoded as.
     pub fn group_of(self, key: &[u8]) -> KeyGroup {
-        let group = XxHash64::oneshot(0, key) % u64::from(self.0);
-        KeyGroup(u16::try_from(group).unwrap_or(u16::MAX))
+        self.group_of_hash(XxHash64::oneshot(0, key))
+    }
+
+    fn group_of_hash(self, hash: u64) -> KeyGroup {
+        KeyGroup(u16::try_from(hash % u64::from(self.0)).unwrap_or(u16::MAX))
     }
 
     /// The group of a key. Whoever exchanges rows for a stateful operator uses this and nothing else:
     /// it is the group that the store puts the key into.
     pub fn group_of_key<K: Serialize + ?Sized>(self, key: &K) -> Result<KeyGroup> {
-        Ok(self.group_of(&encoding::encode(key)?))
+        Ok(self.group_of_hash(encoding::hash(key)?))
     }
 
     /// The groups that a worker holds.

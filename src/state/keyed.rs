@@ -3,7 +3,6 @@
 //! A state is a name for a place in the store and holds nothing itself. Reads ask for the store, writes
 //! for the store and nothing else: what an operator may change, its types say.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -39,18 +38,26 @@ impl fmt::Display for StateKind {
 
 /// Where a state lies, and how long its entries live.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     id: u32,
     time_to_live: Option<Duration>,
 }
 
 impl Place {
+    /// The number of the state in its operator.
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// When an entry expires that is put now.
     fn expires_ms(&self, store: &StateStore) -> Option<u64> {
+        self.expires_ms_if_put_at(store.now_ms())
+    }
+
+    /// When an entry expires that is put at this time.
+    pub(super) fn expires_ms_if_put_at(&self, now_ms: u64) -> Option<u64> {
         let after = self.time_to_live?.as_millis();
-        let expires_ms = store
-            .now_ms()
-            .saturating_add(u64::try_from(after).unwrap_or(u64::MAX));
+        let expires_ms = now_ms.saturating_add(u64::try_from(after).unwrap_or(u64::MAX));
         // 0 would mean never.
         Some(expires_ms.max(1))
     }
@@ -73,6 +80,10 @@ impl<K: ?Sized, V> ValueState<K, V> {
         let types = PhantomData;
         Self { place, types }
     }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
 }
 
 impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
@@ -92,7 +103,8 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
         K: 'k,
     {
         let keys = self.keys(store, keys)?;
-        let entries = store.backend().get_many(&keys)?;
+        let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let entries = store.backend().get_many(&keys, false)?;
         let now_ms = store.now_ms();
         let live = |entry: Option<Vec<u8>>| live(entry.as_deref(), now_ms);
         entries.into_iter().map(live).collect()
@@ -119,42 +131,6 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
             changes.put(store.key(self.place.id, key)?, entry);
         }
         store.write(changes)
-    }
-
-    /// Sets a value for each key that has none, and tells for each whether it was so; of equal keys the
-    /// first is the one. Written for deduplication: one look-up for all keys together, one write for
-    /// those that are new.
-    pub fn put_if_absent<'k>(
-        &self,
-        store: &mut StateStore,
-        keys: impl IntoIterator<Item = &'k K>,
-        value: &V,
-    ) -> Result<Vec<bool>>
-    where
-        K: 'k,
-    {
-        let keys = self.keys(store, keys)?;
-        let entries = store.backend().get_many(&keys)?;
-        let entry = self.place.entry(store, value)?;
-        let now_ms = store.now_ms();
-        // A value that is put expired is absent for the next key, too.
-        let lives = !encoding::is_dead(&[], &entry, now_ms);
-        let mut put = HashSet::new();
-        let mut absent = Vec::with_capacity(keys.len());
-        for (key, found) in keys.into_iter().zip(entries) {
-            let is_live = |found: Vec<u8>| !encoding::is_dead(&key, &found, now_ms);
-            let is_there = found.is_some_and(is_live) || (lives && put.contains(&key));
-            absent.push(!is_there);
-            if !is_there {
-                put.insert(key);
-            }
-        }
-        let mut changes = Changes::default();
-        for key in put {
-            changes.put(key, entry.clone());
-        }
-        store.write(changes)?;
-        Ok(absent)
     }
 
     /// Removes the value of a key.
@@ -354,7 +330,7 @@ fn clear(store: &mut StateStore, prefix: &[u8]) -> Result<()> {
     store.write(changes)
 }
 
-fn live<V: DeserializeOwned>(entry: Option<&[u8]>, now_ms: u64) -> Result<Option<V>> {
+pub(super) fn live<V: DeserializeOwned>(entry: Option<&[u8]>, now_ms: u64) -> Result<Option<V>> {
     match entry {
         Some(entry) => encoding::live(entry, now_ms),
         None => Ok(None),

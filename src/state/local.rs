@@ -9,6 +9,7 @@ use super::backend::BackendKind;
 use super::files;
 use super::folder::Folder;
 use super::manifest::StateFile;
+use super::meanwhile::Written;
 use super::names::{self, Owner};
 use super::store::Assignment;
 use crate::error::Result;
@@ -125,10 +126,17 @@ pub struct LocalSnapshot {
     pub(super) backend: BackendKind,
     pub(super) now_ms: u64,
     pub(super) folder: PathBuf,
+    /// Whether its files are there yet.
+    pub(super) written: Written,
     pub(super) uploaded: Arc<Mutex<Uploaded>>,
 }
 
 impl LocalSnapshot {
+    /// Returns when its files are there, which the store does not wait for; fails if they can't be written.
+    pub async fn written(&self) -> Result<()> {
+        self.written.wait().await
+    }
+
     pub(super) fn uploaded(&self) -> MutexGuard<'_, Uploaded> {
         self.uploaded.lock().unwrap_or_else(PoisonError::into_inner)
     }

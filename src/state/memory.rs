@@ -10,6 +10,7 @@ use std::path::Path;
 use super::backend::{Changes, Horizon, StateBackend, Visit};
 use super::encoding;
 use super::files::failed;
+use super::meanwhile::Written;
 use crate::error::{Error, Result};
 
 /// The only file of a snapshot: [`MAGIC`], then each entry in order: length of the key, key, length of
@@ -77,15 +78,15 @@ impl StateBackend for MemoryBackend {
         Ok(self.entries.get(key).cloned())
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    fn get_many(&self, keys: &[&[u8]], _sorted: bool) -> Result<Vec<Option<Vec<u8>>>> {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
     fn write(&mut self, changes: Changes) -> Result<()> {
-        for (key, value) in changes {
+        for (key, value) in changes.iter() {
             match value {
-                Some(value) => self.entries.insert(key, value),
-                None => self.entries.remove(&key),
+                Some(value) => self.entries.insert(key.to_vec(), value.to_vec()),
+                None => self.entries.remove(key),
             };
         }
         Ok(())
@@ -100,7 +101,7 @@ impl StateBackend for MemoryBackend {
         Ok(())
     }
 
-    fn snapshot(&mut self, folder: &Path) -> Result<()> {
+    fn snapshot(&mut self, folder: &Path) -> Result<Written> {
         let now_ms = self.horizon.get();
         self.entries
             .retain(|key, entry| !encoding::is_dead(key, entry, now_ms));
@@ -111,6 +112,7 @@ impl StateBackend for MemoryBackend {
             self.write_to(&mut file)?;
             file.into_inner().map_err(|e| e.into_error())?.sync_all()
         };
-        write().map_err(|error: std::io::Error| failed("write", &path, error))
+        write().map_err(|error: std::io::Error| failed("write", &path, error))?;
+        Ok(Written::already())
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! A [`StateStore`] belongs to one operator on one worker and holds the entries of the key groups that
 //! the worker holds ([`MaxParallelism`]). When the operator's frontier has passed an epoch it takes a
-//! [`LocalSnapshot`], which is all that the dataflow waits for; the rest happens beside it.
+//! [`LocalSnapshot`], whose files are written beside what comes next, as all the rest is.
 //!
 //! What the room rests on:
 //!
@@ -43,7 +43,12 @@
 //! let seen = store.value::<str, ()>("seen", Some(Duration::from_secs(3_600)))?;
 //!
 //! store.advance_to(1_000);
-//! assert_eq!(seen.put_if_absent(&mut store, ["a", "b", "a"], &())?, [true, true, false]);
+//! let mut new = Vec::new();
+//! seen.update_many(&mut store, ["a", "b", "a"], |_, before| {
+//!     new.push(before.is_none());
+//!     before.is_none().then_some(())
+//! })?;
+//! assert_eq!(new, [true, true, false]);
 //! store.advance_to(1_000 + 3_600_000);
 //! assert_eq!(seen.get(&store, "a")?, None);
 //! # drop(store);
@@ -64,6 +69,7 @@ mod key_group;
 mod keyed;
 mod local;
 mod manifest;
+mod meanwhile;
 mod memory;
 mod names;
 mod rocks;
@@ -73,6 +79,7 @@ mod snapshots;
 mod store;
 #[cfg(test)]
 mod testing;
+mod update;
 
 pub use backend::{BackendKind, Changes, StateBackend, Visit};
 pub use backends::Backends;
@@ -81,6 +88,7 @@ pub use key_group::{KeyGroup, KeyGroups, MaxParallelism};
 pub use keyed::{ListState, MapState, ValueState};
 pub use local::{LocalFolder, LocalSnapshot};
 pub use manifest::{SnapshotHead, StateFile, StatePart};
+pub use meanwhile::Written;
 pub use names::{Owner, SnapshotId};
 pub use snapshot::{Share, Snapshot};
 pub use snapshots::SnapshotStore;

@@ -2,8 +2,8 @@
 //! before.
 //!
 //! * **No write-ahead log.** Kafka is the log: what was written since the last snapshot is read again.
-//!   A snapshot flushes what is in memory and links all files into a new folder; its cost is that one
-//!   flush, whatever the size of the state. Write buffers are small for its sake.
+//!   A snapshot flushes what is in memory and links all files into a new folder, on a thread of its own; meanwhile
+//!   nothing is written to the database ([`Meanwhile`]). Write buffers are small for its sake.
 //! * **Absent keys are the hot path.** A new key asks every sorted run for something that is not there.
 //!   Each run answers from a Bloom filter over whole keys, and so does the write buffer.
 //! * **Universal compaction.** Runs are merged with runs of about their size, so an entry is rewritten a
@@ -14,6 +14,8 @@
 //! * **Expired entries** are invisible by their own time already; compaction only takes their space back.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::compaction_filter::Decision;
@@ -26,7 +28,11 @@ use rocksdb::{
 use super::backend::{Changes, Horizon, StateBackend, Visit};
 use super::encoding;
 use super::files;
+use super::meanwhile::{Meanwhile, Written};
 use crate::error::{Error, Result};
+
+#[cfg(test)]
+mod tests;
 
 /// What all databases of a process share.
 #[derive(Clone)]
@@ -113,9 +119,19 @@ impl Rocks {
 
 /// One database.
 pub(super) struct RocksBackend {
-    db: DB,
+    db: Arc<DB>,
     write: WriteOptions,
+    snapshot: Option<Snapshotting>,
 }
+
+/// A snapshot that is being written, or has been since the last change.
+struct Snapshotting {
+    thread: JoinHandle<()>,
+    meanwhile: Meanwhile,
+}
+
+/// So much may wait for a snapshot; then whoever writes waits for it, too.
+const MEANWHILE_BYTES_MAX: usize = 8 << 20;
 
 impl RocksBackend {
     pub(super) fn create(rocks: &Rocks, folder: &Path, horizon: Horizon) -> Result<Self> {
@@ -154,7 +170,40 @@ impl RocksBackend {
     fn of(db: DB) -> Self {
         let mut write = WriteOptions::default();
         write.disable_wal(true);
-        Self { db, write }
+        Self {
+            db: Arc::new(db),
+            write,
+            snapshot: None,
+        }
+    }
+
+    /// What is to become of a key since the last snapshot was begun; `None` if it has not changed.
+    fn meanwhile(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        let snapshot = self.snapshot.as_ref()?;
+        snapshot.meanwhile.get(key)
+    }
+
+    /// Waits for the last snapshot, and makes the changes that waited for it.
+    fn settle(&mut self) -> Result<()> {
+        let Some(Snapshotting { thread, meanwhile }) = self.snapshot.take() else {
+            return Ok(());
+        };
+        // How it ended stands in `Written`; a thread that panicked has told nobody, which is an error there.
+        let _ = thread.join();
+        self.write_now(&meanwhile.into_changes())
+    }
+
+    fn write_now(&self, changes: &Changes) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        for (key, value) in changes.iter() {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+        }
+        self.db
+            .write_opt(batch, &self.write)
+            .map_err(|error| self.failed("write", error))
     }
 
     fn failed(&self, what: &str, error: rocksdb::Error) -> Error {
@@ -173,55 +222,110 @@ fn failed(what: &str, folder: &Path, error: rocksdb::Error) -> Error {
 
 impl StateBackend for RocksBackend {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.db.get(key).map_err(|error| self.failed("read", error))
+        match self.meanwhile(key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.db.get(key).map_err(|error| self.failed("read", error)),
+        }
     }
 
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+    fn get_many(&self, keys: &[&[u8]], sorted: bool) -> Result<Vec<Option<Vec<u8>>>> {
         let family = self.db.cf_handle(DEFAULT_COLUMN_FAMILY_NAME);
         let family = family.ok_or_else(|| Error::internal("a database has no column family"))?;
-        let found = self.db.batched_multi_get_cf(&family, keys, false);
-        let values = found.into_iter().map(|value| match value {
-            Ok(value) => Ok(value.map(|value| value.to_vec())),
-            Err(error) => Err(self.failed("read", error)),
+        let found = self
+            .db
+            .batched_multi_get_cf(&family, keys.iter().copied(), sorted);
+        let values = keys.iter().zip(found).map(|(key, value)| {
+            if let Some(value) = self.meanwhile(key) {
+                return Ok(value.map(<[u8]>::to_vec));
+            }
+            match value {
+                Ok(value) => Ok(value.map(|value| value.to_vec())),
+                Err(error) => Err(self.failed("read", error)),
+            }
         });
         values.collect()
     }
 
     fn write(&mut self, changes: Changes) -> Result<()> {
-        let mut batch = WriteBatch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.put(key, value),
-                None => batch.delete(key),
-            }
+        if let Some(snapshot) = &mut self.snapshot
+            && !snapshot.thread.is_finished()
+            && snapshot.meanwhile.bytes() < MEANWHILE_BYTES_MAX
+        {
+            snapshot.meanwhile.add(&changes);
+            return Ok(());
         }
-        self.db
-            .write_opt(batch, &self.write)
-            .map_err(|error| self.failed("write", error))
+        self.settle()?;
+        self.write_now(&changes)
     }
 
     fn scan(&self, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()> {
         let mut options = ReadOptions::default();
         options.set_iterate_range(rocksdb::PrefixRange(prefix));
         let mut entries = self.db.raw_iterator_opt(options);
+        let meanwhile = self.snapshot.iter();
+        let meanwhile = meanwhile.flat_map(|snapshot| snapshot.meanwhile.below(prefix));
+        let mut meanwhile = meanwhile.peekable();
         entries.seek_to_first();
         while let Some((key, value)) = entries.item() {
-            visit(key, value)?;
+            while let Some((before, value)) = meanwhile.next_if(|(changed, _)| *changed < key) {
+                value.map_or(Ok(()), |value| visit(before, value))?;
+            }
+            match meanwhile.next_if(|(changed, _)| *changed == key) {
+                Some((_, changed)) => changed.map_or(Ok(()), |value| visit(key, value))?,
+                None => visit(key, value)?,
+            }
             entries.next();
         }
-        entries.status().map_err(|error| self.failed("read", error))
-    }
-
-    fn snapshot(&mut self, folder: &Path) -> Result<()> {
-        Checkpoint::new(&self.db)
-            .and_then(|checkpoint| checkpoint.create_checkpoint(folder))
-            .map_err(|error| self.failed("snapshot", error))?;
-        // Nothing is ever logged, so these are empty.
-        for (name, _) in files::list(folder)? {
-            if name.ends_with(".log") {
-                files::remove_file(&folder.join(name))?;
-            }
+        entries
+            .status()
+            .map_err(|error| self.failed("read", error))?;
+        for (key, value) in meanwhile {
+            value.map_or(Ok(()), |value| visit(key, value))?;
         }
         Ok(())
     }
+
+    fn snapshot(&mut self, folder: &Path) -> Result<Written> {
+        self.settle()?;
+        let (outcome, written) = Written::soon();
+        let (db, folder) = (Arc::clone(&self.db), folder.to_owned());
+        let write = move || {
+            let done = write_snapshot(&db, &folder);
+            // Let go of the database before anybody who waits goes on, and perhaps opens it.
+            drop(db);
+            outcome.send_replace(Some(done.map_err(|error| error.says())));
+        };
+        let thread = thread::Builder::new().name("state-snapshot".to_owned());
+        let thread = thread
+            .spawn(write)
+            .map_err(|error| Error::internal("no thread for a snapshot").caused_by(error))?;
+        self.snapshot = Some(Snapshotting {
+            thread,
+            meanwhile: Meanwhile::default(),
+        });
+        Ok(written)
+    }
+}
+
+/// Nobody may remove the folder of a database that is still being read from.
+impl Drop for RocksBackend {
+    fn drop(&mut self) {
+        if let Some(snapshot) = self.snapshot.take() {
+            let _ = snapshot.thread.join();
+        }
+    }
+}
+
+/// Flushes what is in memory, and links all files into a new folder.
+fn write_snapshot(db: &DB, folder: &Path) -> Result<()> {
+    Checkpoint::new(db)
+        .and_then(|checkpoint| checkpoint.create_checkpoint(folder))
+        .map_err(|error| failed("snapshot", db.path(), error))?;
+    // Nothing is ever logged, so these are empty.
+    for (name, _) in files::list(folder)? {
+        if name.ends_with(".log") {
+            files::remove_file(&folder.join(name))?;
+        }
+    }
+    Ok(())
 }

@@ -58,6 +58,7 @@ impl SnapshotStore {
             generation,
             epoch: local.epoch,
         };
+        local.written().await?;
         let folder = local.folder.clone();
         let names = blocking(move || files::list(&folder)).await?;
         let known = match self.incremental {

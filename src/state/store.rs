@@ -253,18 +253,19 @@ impl StateStore {
         .advice("declare it under another name: the old entries stay what they are"))
     }
 
-    /// Writes what is there now into files of their own, which [`super::SnapshotStore::upload`] takes to
-    /// where they last. This is all that the dataflow waits for.
+    /// Begins to write what is there now into files of their own, which [`super::SnapshotStore::upload`] takes to
+    /// where they last. Nobody waits for them: what comes next is kept apart until they are written.
     pub fn snapshot(&mut self, epoch: Epoch) -> Result<LocalSnapshot> {
         let folder = self.home.join(format!("snapshot-e{epoch}"));
         files::remove_folder(&folder)?;
-        self.backend.snapshot(&folder)?;
+        let written = self.backend.snapshot(&folder)?;
         Ok(LocalSnapshot {
             epoch,
             assignment: self.assignment.clone(),
             backend: self.kind,
             now_ms: self.horizon.get(),
             folder,
+            written,
             uploaded: Arc::clone(&self.uploaded),
         })
     }
@@ -282,14 +283,29 @@ impl StateStore {
 
     /// The bytes of a key of one of this store's states.
     pub(super) fn key<K: Serialize + ?Sized>(&self, state: u32, key: &K) -> Result<Vec<u8>> {
-        let mut bytes = encoding::encode_after([0; encoding::PREFIX_LEN].to_vec(), key)?;
+        let mut bytes = Vec::new();
+        self.key_behind(&mut bytes, state, key)?;
+        Ok(bytes)
+    }
+
+    /// Writes the bytes of a key behind others.
+    pub(super) fn key_behind<K: Serialize + ?Sized>(
+        &self,
+        bytes: &mut Vec<u8>,
+        state: u32,
+        key: &K,
+    ) -> Result<()> {
+        let start = bytes.len();
+        bytes.extend([0; encoding::PREFIX_LEN]);
+        *bytes = encoding::encode_after(std::mem::take(bytes), key)?;
+        let (prefix, key) = bytes[start..].split_at_mut(encoding::PREFIX_LEN);
         let Assignment {
             operator,
             worker,
             max_parallelism,
             groups,
         } = &self.assignment;
-        let group = max_parallelism.group_of(&bytes[encoding::PREFIX_LEN..]);
+        let group = max_parallelism.group_of(key);
         if !groups.contains(group) {
             return Err(Error::internal(format!(
                 "operator {operator} asked worker {worker}, which holds the key groups {groups}, for a \
@@ -300,8 +316,8 @@ impl StateStore {
                  that very key",
             ));
         }
-        bytes[..encoding::PREFIX_LEN].copy_from_slice(&encoding::prefix(group, state));
-        Ok(bytes)
+        prefix.copy_from_slice(&encoding::prefix(group, state));
+        Ok(())
     }
 }
 
@@ -364,7 +380,6 @@ pub(super) fn max_parallelism_changed(kept: MaxParallelism, set: MaxParallelism)
 struct Import<'b> {
     backend: &'b mut dyn StateBackend,
     changes: Changes,
-    bytes: usize,
 }
 
 impl<'b> Import<'b> {
@@ -375,17 +390,14 @@ impl<'b> Import<'b> {
         Self {
             backend,
             changes: Changes::default(),
-            bytes: 0,
         }
     }
 
     fn put(&mut self, key: &[u8], entry: &[u8]) -> Result<()> {
-        self.bytes += key.len() + entry.len();
-        self.changes.put(key.to_vec(), entry.to_vec());
-        if self.bytes < Self::BATCH_BYTES {
+        self.changes.put(key, entry);
+        if self.changes.bytes() < Self::BATCH_BYTES {
             return Ok(());
         }
-        self.bytes = 0;
         self.backend.write(std::mem::take(&mut self.changes))
     }
 

@@ -121,6 +121,12 @@ pub(super) fn head(of: &Assignment, generation: u64, epoch: u64) -> SnapshotHead
     }
 }
 
+/// What comes of it, without a runtime around the test.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
 /// A state that many tests fill.
 pub(super) fn numbers(store: &mut StateStore) -> ValueState<u64, u64> {
     store.value("numbers", None).unwrap()

@@ -7,7 +7,10 @@ use serde_json::json;
 
 use super::outcome::Outcome;
 use super::plan::{Act, Life};
-use crate::support::{Calve, Catalog, Finished, Load, Pipeline, Random, Running, Topic, Warehouse};
+use crate::support::{
+    Calve, Catalog, Finished, Load, Measurements, Pipeline, Produced, Random, Running, Statistics,
+    Topic, Warehouse,
+};
 
 const SIGKILL: i32 = 9;
 /// The exit code of a process that a newer one has replaced.
@@ -39,6 +42,8 @@ pub enum Job {
     Ingest,
     /// Of records that are sent again one: every third record of the load was sent before.
     Dedup,
+    /// Statistics of the records, as a changelog.
+    DailyStats,
 }
 
 impl Job {
@@ -46,13 +51,78 @@ impl Job {
         match self {
             Job::Ingest => pipeline.run(),
             Job::Dedup => pipeline.dedup(),
+            Job::DailyStats => pipeline.daily_stats(),
         }
     }
 
-    fn load(self, topic: &Topic, rate: u64, seed: u64) -> Load {
+    /// Starts to write records, outside of transactions and in them.
+    fn loads(self, topic: &Topic, random: &mut Random) -> Loads {
+        let [rate, in_transactions] = RATES;
+        let (one, other) = (random.next(), random.next());
+        let plain = match self {
+            Job::Ingest => Load::seeded(topic, rate, one),
+            Job::Dedup => Load::repeating(topic, rate, 3, one),
+            Job::DailyStats => {
+                return Loads::Measurements([
+                    Measurements::load(topic, rate, one),
+                    Measurements::transactions(topic, in_transactions, other),
+                ]);
+            }
+        };
+        Loads::Samples([plain, Load::transactions(topic, in_transactions, other)])
+    }
+}
+
+/// What writes to the topic while processes live and die.
+enum Loads {
+    Samples([Load; 2]),
+    Measurements([Load<Measurements>; 2]),
+}
+
+impl Loads {
+    fn stop(self) -> Input {
         match self {
-            Job::Ingest => Load::seeded(topic, rate, seed),
-            Job::Dedup => Load::repeating(topic, rate, 3, seed),
+            Loads::Samples(loads) => {
+                let [plain, transactional] = loads.map(Load::stop);
+                Input::Samples(plain.and(&transactional))
+            }
+            Loads::Measurements(loads) => Input::Measurements(loads.map(Load::stop)),
+        }
+    }
+}
+
+/// What was written.
+enum Input {
+    Samples(Produced),
+    Measurements([Measurements; 2]),
+}
+
+impl Input {
+    /// Holds against it what independent readers find in the table.
+    fn judge(&self, job: Job, pipeline: &Pipeline, outcome: &mut Outcome) {
+        match self {
+            Input::Samples(produced) => {
+                let table = pipeline.read();
+                outcome.records = produced.count;
+                if job == Job::Ingest {
+                    outcome.lost = table.lost(produced);
+                    outcome.duplicated = table.duplicated();
+                    outcome.complaints.extend(table.complaints(produced));
+                } else {
+                    let different = produced.count - produced.repeated;
+                    outcome.lost = different.saturating_sub(table.distinct_ids);
+                    outcome.duplicated = table.count - table.distinct_ids;
+                    outcome.complaints.extend(table.dedup_complaints(produced));
+                }
+            }
+            Input::Measurements(produced) => {
+                let [plain, transactional] = produced;
+                let table = Statistics::read(pipeline, &[plain, transactional]);
+                outcome.records = plain.count + transactional.count;
+                outcome.lost = outcome.records.saturating_sub(table.counted);
+                outcome.duplicated = table.counted.saturating_sub(outcome.records);
+                outcome.complaints.extend(table.complaints());
+            }
         }
     }
 }
@@ -84,17 +154,12 @@ impl Round {
             outcome: Outcome::default(),
         };
         let mut random = Random::new(seed);
-        let loads = [
-            job.load(&topic, RATES[0], random.next()),
-            Load::transactions(&topic, RATES[1], random.next()),
-        ];
+        let loads = job.loads(&topic, &mut random);
         for life in lives {
             round.live(life);
         }
-        let [plain, transactional] = loads.map(Load::stop);
-        let produced = plain.and(&transactional);
+        let input = loads.stop();
         round.drain();
-        let table = round.pipeline.read();
 
         let Round {
             pipeline,
@@ -104,20 +169,7 @@ impl Round {
             ..
         } = round;
         outcome.restarts = starts - 1;
-        outcome.records = produced.count;
-        match job {
-            Job::Ingest => {
-                outcome.lost = table.lost(&produced);
-                outcome.duplicated = table.duplicated();
-                outcome.complaints.extend(table.complaints(&produced));
-            }
-            Job::Dedup => {
-                let different = produced.count - produced.repeated;
-                outcome.lost = different.saturating_sub(table.distinct_ids);
-                outcome.duplicated = table.count - table.distinct_ids;
-                outcome.complaints.extend(table.dedup_complaints(&produced));
-            }
-        }
+        input.judge(job, &pipeline, &mut outcome);
         if outcome.complaints.is_empty() {
             // A long campaign must not fill the disk.
             pipeline.change_table(json!({ "purge": true }));

@@ -19,6 +19,7 @@ use super::{eventually, signal};
 /// A command line of calve, to be completed and started.
 #[derive(Clone)]
 pub struct Calve {
+    binary: PathBuf,
     args: Vec<String>,
     env: BTreeMap<String, String>,
     dir: PathBuf,
@@ -31,12 +32,19 @@ impl Calve {
     /// `calve ARGS` with this folder as the current one, and nothing of our environment that calve reads.
     pub fn new(args: &[&str], dir: impl Into<PathBuf>) -> Calve {
         Calve {
+            binary: env!("CARGO_BIN_EXE_calve").into(),
             args: args.iter().map(|&a| a.to_owned()).collect(),
             env: BTreeMap::new(),
             dir: dir.into(),
             prelude: None,
             quiet: false,
         }
+    }
+
+    /// Another program with calve's command line.
+    pub fn program(mut self, binary: PathBuf) -> Calve {
+        self.binary = binary;
+        self
     }
 
     /// Its output is not printed: for tests that run hundreds of processes, and show what matters.
@@ -155,14 +163,14 @@ impl Calve {
 
     /// Starts it.
     pub fn start(self) -> Running {
-        let binary = env!("CARGO_BIN_EXE_calve");
         let mut command = match &self.prelude {
-            None => Command::new(binary),
+            None => Command::new(&self.binary),
             Some(prelude) => {
                 // A mount namespace of its own, and the rights to mount in it.
                 let mut shell = Command::new("unshare");
                 let script = format!("{prelude}; exec \"$0\" \"$@\"");
-                shell.args(["--map-root-user", "--mount", "bash", "-c", &script, binary]);
+                shell.args(["--map-root-user", "--mount", "bash", "-c", &script]);
+                shell.arg(&self.binary);
                 shell
             }
         };

@@ -10,6 +10,7 @@
 //!
 //! * [`Services`]: where the services listen that `tests/run` started, once for all tests.
 //! * [`Topic`], [`Producer`], [`Load`], [`Produced`]: the input, and what the broker acknowledged of it.
+//! * [`Measurements`], [`Statistics`]: the same of the dataflow `daily_stats`.
 //! * [`Pipeline`]: a topic, a table and a folder that outlive a process; `Running` is one process of it.
 //! * [`Table`]: what the readers found; `assert_exactly` compares it with [`Produced`].
 //! * [`Proxy`], [`Broker`]: faults.
@@ -21,6 +22,7 @@ mod browser;
 mod calve;
 mod http;
 mod kafka;
+mod measurements;
 mod pipeline;
 mod producer;
 mod proxy;
@@ -37,6 +39,7 @@ pub use browser::{Browser, ENTER, RIGHT, TAB};
 pub use calve::{Calve, Finished, Running, Terminal};
 pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};
+pub use measurements::{Measurements, Statistics};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
 pub use proxy::{Action, Proxy, Request, switchable};

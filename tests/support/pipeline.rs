@@ -101,6 +101,11 @@ impl Pipeline {
             )
     }
 
+    /// `calve run daily_stats`, whose records have the columns of the samples.
+    pub fn daily_stats(&self) -> Calve {
+        self.calve(&["run", "daily_stats"])
+    }
+
     /// Where snapshots of state are kept, as calve is told it.
     pub fn checkpoints_location(&self) -> String {
         match self.warehouse {

@@ -238,12 +238,10 @@ impl Producer {
     /// One transaction of this many samples. An aborted one leaves no trace in the record.
     pub fn transaction(&mut self, count: usize, commit: bool) -> &mut Self {
         self.begin(count);
-        if commit {
-            return self.commit();
+        match commit {
+            true => self.commit(),
+            false => self.abort(),
         }
-        self.inner.abort_transaction(TIMEOUT).expect("it aborts");
-        *self.recorder.0.lock().expect("no panic") = Acknowledged::default();
-        self
     }
 
     /// Opens a transaction and writes this many samples in it.
@@ -260,6 +258,14 @@ impl Producer {
     pub fn commit(&mut self) -> &mut Self {
         self.inner.commit_transaction(TIMEOUT).expect("it commits");
         self.settle();
+        self
+    }
+
+    /// Aborts the open transaction, all of which the broker has by then.
+    pub fn abort(&mut self) -> &mut Self {
+        self.inner.flush(TIMEOUT).expect("the broker takes all");
+        self.inner.abort_transaction(TIMEOUT).expect("it aborts");
+        *self.recorder.0.lock().expect("no panic") = Acknowledged::default();
         self
     }
 
@@ -379,9 +385,9 @@ fn timestamp(seconds: u64) -> String {
 }
 
 /// A producer that goes on, at a steady rate, until it is stopped.
-pub struct Load {
+pub struct Load<T = Produced> {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Produced>>,
+    thread: Option<JoinHandle<T>>,
 }
 
 impl Load {
@@ -412,14 +418,7 @@ impl Load {
     ) -> Load {
         let mut producer = Producer::with(topic, &[], seed);
         Self::spawn(move |stopped| {
-            let begin = Instant::now();
-            let mut sent = 0;
-            while !stopped() {
-                let due = begin.elapsed().as_millis() as u64 * rate / 1000;
-                produce(&mut producer, (due - sent) as usize);
-                sent = due;
-                thread::sleep(Duration::from_millis(10));
-            }
+            pace(rate, stopped, |count| produce(&mut producer, count));
             producer.finish()
         })
     }
@@ -443,8 +442,34 @@ impl Load {
             producer.finish()
         })
     }
+}
 
-    fn spawn(work: impl FnOnce(&dyn Fn() -> bool) -> Produced + Send + 'static) -> Load {
+/// Calls `produce` with what is due at so many a second, until it is stopped.
+fn pace(rate: u64, stopped: &dyn Fn() -> bool, mut produce: impl FnMut(usize)) {
+    let begin = Instant::now();
+    let mut sent = 0;
+    while !stopped() {
+        let due = begin.elapsed().as_millis() as u64 * rate / 1000;
+        produce((due - sent) as usize);
+        sent = due;
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl<T: Send + 'static> Load<T> {
+    /// Starts to produce by any producer, at so many a second.
+    pub fn of(
+        mut producer: T,
+        rate: u64,
+        mut produce: impl FnMut(&mut T, usize) + Send + 'static,
+    ) -> Load<T> {
+        Self::spawn(move |stopped| {
+            pace(rate, stopped, |count| produce(&mut producer, count));
+            producer
+        })
+    }
+
+    fn spawn(work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static) -> Load<T> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || work(&|| stopped.load(Ordering::Relaxed)));
@@ -455,14 +480,14 @@ impl Load {
     }
 
     /// Stops it, and says what was produced.
-    pub fn stop(mut self) -> Produced {
+    pub fn stop(mut self) -> T {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("it runs");
         thread.join().expect("the producer did not fail")
     }
 }
 
-impl Drop for Load {
+impl<T> Drop for Load<T> {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 Its one argument: {"catalog": properties, "table", "s3": properties, "view", "records"}.  The view is the statement of the
 documentation with {table} in it; the records are a CSV file: user_id, data_type, value, start_time (UTC).
 Sums are Python's math.fsum, which rounds the exact sum once.  The answer: both as rows of text, ordered, every bit of a double
-in them; the number of rows in the changelog; and how many of them are changes of what was there before.
+in them; how many records the days of the view count; the number of rows in the changelog; and how many of them are changes of what was there before.
 """
 
 import json
@@ -30,9 +30,9 @@ def text(value):
 
 names = ["user_id", "data_type", "period", "start_date", "count", "nulls", "sum", "min", "max", "mean"]
 db.execute(f"create view changelog as select * from {scan}")
-current = db.execute(request["view"].replace("{table}", "changelog")).to_arrow_table()
-view = sorted("|".join(text(row[name]) for name in names) for row in current.to_pylist())
-exact = sorted("|".join(text(v) for v in row.values()) for row in current.to_pylist())
+current = db.execute(request["view"].replace("{table}", "changelog")).to_arrow_table().to_pylist()
+view = sorted("|".join(text(row[name]) for name in names) for row in current)
+exact = sorted("|".join(text(v) for v in row.values()) for row in current)
 
 grouped = db.execute(
     """select user_id, data_type, period, date_trunc(period, start_time)::date, count(value),
@@ -49,7 +49,15 @@ for *key, count, nulls, least, greatest, values in grouped:
     mean = total / count if values else None
     expected.append("|".join(text(v) for v in [*key, count, nulls, total, least, greatest, mean]))
 
+counted = sum(row["count"] + row["nulls"] for row in current if row["period"] == "day")
 rows, taken_back = db.execute("select count(*), count(*) filter (_diff = -1) from changelog").fetchone()
 canonical.answer(
-    {"view": view, "exact": exact, "expected": sorted(expected), "rows": rows, "taken_back": taken_back}
+    {
+        "view": view,
+        "exact": exact,
+        "expected": sorted(expected),
+        "counted": counted,
+        "rows": rows,
+        "taken_back": taken_back,
+    }
 )

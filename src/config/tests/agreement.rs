@@ -47,12 +47,13 @@ fn fields(settings: Settings) -> Vec<&'static str> {
         rest,
         metrics,
         log,
+        own: _,
         sources: _,
     } = settings;
     [
         vec!["parallelism", "max-parallelism", "warehouse", "on-reject"],
         vec!["on-rollback", "on-topic-recreated", "on-gap", "on-orphans"],
-        vec!["target-file-size", "row-group-size"],
+        vec!["target-file-size", "row-group-size", "own."],
         all!(pipeline => Pipeline { name: "pipeline.name" }),
         all!(kafka => Kafka {
             brokers: "kafka.brokers",

@@ -1,4 +1,6 @@
-use super::Setup;
+use std::time::Duration;
+
+use super::{Setup, shown};
 
 #[test]
 fn librdkafka_properties_pass_through_from_every_layer() {
@@ -117,4 +119,39 @@ fn librdkafka_judges_values() {
         .flag("kafka.ssl.truststore.location", "/x")
         .error();
     assert!(error.contains("ssl.ca.location"), "{error}");
+}
+
+#[test]
+fn settings_of_ones_own_come_from_every_layer_and_are_read_as_what_they_are() {
+    let setup = Setup::new()
+        .file("own.session-gap = '10min'\nown.least = 3\n")
+        .env("CALVE_OWN_SESSION_GAP", "1h 30min");
+    let settings = setup.load();
+    let gap = settings.own("session-gap").duration().unwrap();
+    assert_eq!(gap, Some(Duration::from_secs(5_400)));
+    assert_eq!(settings.own("least").number::<u8>().unwrap(), Some(3));
+    assert_eq!(settings.own("other").text(), None);
+    assert_eq!(
+        shown(&settings, "own.session-gap").as_deref(),
+        Some("1h 30min")
+    );
+    let wrong = settings.own("session-gap").number::<u8>().unwrap_err();
+    let wrong = wrong.to_string();
+    assert!(wrong.contains("CALVE_OWN_SESSION_GAP"), "{wrong}");
+    assert!(
+        wrong.contains("own.session-gap can't be \"1h 30min\""),
+        "{wrong}"
+    );
+    let upper = Setup::new().flag("own.Gap", "1").error();
+    assert!(upper.contains("lower-case letters"), "{upper}");
+}
+
+#[test]
+fn a_setting_of_ones_own_that_nobody_reads_is_refused() {
+    let settings = Setup::new().flag("own.session-gab", "1h").load();
+    let refused = |read: &[&str]| settings.check_own(read).unwrap_err().to_string();
+    assert!(refused(&["session-gap"]).contains("did you mean `own.session-gap`?"));
+    assert!(refused(&["key", "ttl"]).contains("they read: own.key, own.ttl"));
+    assert!(refused(&[]).contains("they read none"));
+    assert!(settings.check_own(&["session-gab"]).is_ok());
 }

@@ -23,22 +23,6 @@ fn a_value_is_what_was_put_last() {
 }
 
 #[test]
-fn only_the_first_of_equal_keys_is_new() {
-    for_both(|store| {
-        let seen = store.value::<str, ()>("seen", Some(HOUR)).unwrap();
-        store.advance_to(5);
-        let new = seen.put_if_absent(store, ["a", "b", "a"], &()).unwrap();
-        assert_eq!(new, [true, true, false]);
-        store.advance_to(5 + HOUR_MS - 1);
-        let new = seen.put_if_absent(store, ["c", "a"], &()).unwrap();
-        assert_eq!(new, [true, false]);
-        store.advance_to(5 + HOUR_MS);
-        let new = seen.put_if_absent(store, ["a", "c", "a"], &()).unwrap();
-        assert_eq!(new, [true, false, false]);
-    });
-}
-
-#[test]
 fn time_goes_forwards_only() {
     for_both(|store| {
         let state = store.value::<str, u64>("v", Some(HOUR)).unwrap();

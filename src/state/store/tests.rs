@@ -113,6 +113,7 @@ fn a_snapshot_does_not_see_what_comes_later_and_cleans_up_after_itself() {
         let state = store.value::<str, u64>("v", None).unwrap();
         state.put(store, "a", &1).unwrap();
         let snapshot = store.snapshot(Epoch(3)).unwrap();
+        block_on(snapshot.written()).unwrap();
         state.put(store, "a", &2).unwrap();
         let backends = Backends::new(snapshot.backend, 8 << 20);
         let read = backends.read(snapshot.backend, &snapshot.folder).unwrap();
