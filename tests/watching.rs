@@ -44,7 +44,7 @@ fn the_status_of_a_healthy_pipeline_is_that_of_its_table_and_its_exit_code_is_0(
     let rest = running.rest();
     let told = status(&pipeline, &rest, &[]).expect_code(0);
     assert!(told.stderr.is_empty(), "{}", told.stderr);
-    told.expect_output(&[
+    let told = told.expect_output(&[
         &format!("Pipeline {}: healthy", pipeline.group),
         "running for ",
         "ingest with 2 workers",
