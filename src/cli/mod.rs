@@ -38,10 +38,17 @@ pub fn main(dataflows: &[Dataflow]) -> ExitCode {
     match dispatch(command, dataflows) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{}", error.last_words());
             ExitCode::from(error.kind().exit_code())
         }
     }
+}
+
+/// What is wrong with the words behind `calve`, if anything.
+#[cfg(test)]
+pub(crate) fn parse(words: &[String]) -> Result<(), clap::Error> {
+    let program = "calve".to_owned();
+    Cli::try_parse_from([&program].into_iter().chain(words)).map(drop)
 }
 
 fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {
