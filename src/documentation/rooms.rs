@@ -149,3 +149,36 @@ fn an_import_is_recognized() {
         ["runtime", "cli"]
     );
 }
+
+/// What `ARCHITECTURE.md` calls by its name is there, and called so.
+#[test]
+fn every_item_that_the_map_names_is_in_the_source() {
+    let mut source = BTreeSet::new();
+    for folder in ["src", "tests", "dataflows"] {
+        for path in files(&root().join(folder), ".rs") {
+            let text = fs::read_to_string(path).expect("source");
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            source.extend(words.map(str::to_owned));
+        }
+    }
+    let map = page("ARCHITECTURE.md");
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_:".contains(c);
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for (line, code) in map.code() {
+        let is_item = code.contains("::") || code.starts_with(|c: char| c.is_ascii_uppercase());
+        if !is_item || !code.chars().all(legal) {
+            continue;
+        }
+        seen += 1;
+        let mut parts = code.split("::").filter(|part| !part.is_empty());
+        if let Some(part) = parts.find(|part| !source.contains(*part)) {
+            faults.push(format!(
+                "{}: `{code}`: nothing is called {part}",
+                map.at(line)
+            ));
+        }
+    }
+    assert!(seen > 15, "{seen} items");
+    assert_none(&faults);
+}
