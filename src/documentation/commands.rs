@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 
 use super::markdown::pages;
-use super::{assert_none, root};
+use super::{assert_none, files, root};
 use crate::cli;
 use crate::config::{self, Layers};
 
@@ -77,6 +77,15 @@ fn of_calve(words: &[String]) -> (Vec<&str>, Option<&[String]>) {
     (variables, None)
 }
 
+/// The names of the files in all folders `dataflows`: the program's own, and those of examples.
+fn dataflows() -> Vec<String> {
+    let sources = files(&root(), ".rs").into_iter();
+    let in_folder =
+        sources.filter(|path| path.parent().is_some_and(|at| at.ends_with("dataflows")));
+    let names = in_folder.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
+    names.collect()
+}
+
 /// What is wrong with the words behind `calve`. A `fragment` may leave out what is required.
 fn fault(words: &[String], fragment: bool) -> Option<String> {
     if let Err(error) = cli::parse(words) {
@@ -93,7 +102,7 @@ fn fault(words: &[String], fragment: bool) -> Option<String> {
     if let [run, dataflow, ..] = words
         && run == "run"
         && !dataflow.starts_with('-')
-        && !root().join(format!("dataflows/{dataflow}.rs")).exists()
+        && !dataflows().contains(dataflow)
     {
         return Some(format!("there is no dataflow {dataflow}"));
     }
