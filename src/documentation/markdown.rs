@@ -91,13 +91,12 @@ impl Page {
 
     /// Every piece of `code` in the prose.
     pub(super) fn code(&self) -> Vec<(usize, &str)> {
-        let spans = |(number, line): (usize, &'_ str)| {
-            let spans: Vec<_> = line.split('`').skip(1).step_by(2).collect();
-            spans.into_iter().map(move |span| (number, span))
-        };
-        self.prose()
-            .flat_map(|(number, line)| spans((number, line)).collect::<Vec<_>>())
-            .collect()
+        let mut spans = Vec::new();
+        for (number, line) in self.prose() {
+            let code = line.split('`').skip(1).step_by(2);
+            spans.extend(code.map(|code| (number, code)));
+        }
+        spans
     }
 
     /// The headings as they are written, without their marks.
