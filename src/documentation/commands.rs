@@ -62,12 +62,22 @@ fn of_calve(words: &[String]) -> (Vec<&str>, Option<&[String]>) {
         }
         rest = behind;
     }
-    // In a container, as another user, or out of the clone.
-    let begins = ["calve", "/usr/local/bin/calve"];
-    if let Some(at) = rest.iter().position(|word| begins.contains(&word.as_str()))
-        && (at == 0 || ["sudo", "kubectl", "docker"].contains(&rest[0].as_str()))
+    // As another user, or in a container.
+    if let [sudo, flag, _, ..] = rest
+        && (sudo.as_str(), flag.as_str()) == ("sudo", "-u")
     {
-        return (variables, Some(&rest[at + 1..]));
+        rest = &rest[3..];
+    }
+    if let Some(first) = rest.first()
+        && ["kubectl", "docker"].contains(&first.as_str())
+        && let Some(at) = rest.iter().position(|word| word == "--")
+    {
+        rest = &rest[at + 1..];
+    }
+    if let Some((first, arguments)) = rest.split_first()
+        && ["calve", "/usr/local/bin/calve"].contains(&first.as_str())
+    {
+        return (variables, Some(arguments));
     }
     if rest.starts_with(&["cargo".to_owned(), "run".to_owned()])
         && let Some(at) = rest.iter().position(|word| word == "--")
@@ -95,13 +105,17 @@ fn fault(words: &[String], fragment: bool) -> Option<String> {
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
         ];
         let is_help = [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion].contains(&error.kind());
-        if !is_help && !(fragment && incomplete.contains(&error.kind())) {
+        // Prose names a flag without its value.
+        let is_named = words.last().is_some_and(|word| word.starts_with("--"))
+            && error.to_string().contains("a value is required");
+        if !is_help && !(fragment && (is_named || incomplete.contains(&error.kind()))) {
             return Some(error.to_string());
         }
     }
     if let [run, dataflow, ..] = words
         && run == "run"
         && !dataflow.starts_with('-')
+        && !(fragment && dataflow == "NAME")
         && !dataflows().contains(dataflow)
     {
         return Some(format!("there is no dataflow {dataflow}"));
