@@ -35,6 +35,30 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, by their exit codes.
+    pub const ALL: [Kind; 7] = [
+        Kind::Config,
+        Kind::Data,
+        Kind::External,
+        Kind::Fenced,
+        Kind::Diverged,
+        Kind::Unverified,
+        Kind::Internal,
+    ];
+
+    /// The name of its heading in `docs/troubleshooting.md`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Config => "setting",
+            Kind::Data => "data",
+            Kind::External => "service",
+            Kind::Fenced => "fenced",
+            Kind::Diverged => "diverged",
+            Kind::Unverified => "unverified",
+            Kind::Internal => "defect",
+        }
+    }
+
     /// True if errors of this kind stay what they are until a person acts.
     fn is_permanent(self) -> bool {
         match self {
@@ -156,6 +180,15 @@ impl Error {
             cause = error.source();
         }
         text
+    }
+
+    /// What a process that ends with it says last: where all that is known of such errors is written, too.
+    pub fn last_words(&self) -> String {
+        format!(
+            "error: {self}\n  (exit code {}: docs/troubleshooting.md#{})",
+            self.kind.exit_code(),
+            self.kind.name()
+        )
     }
 
     /// What to do about it, if anybody knows.

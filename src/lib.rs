@@ -33,6 +33,8 @@ pub mod config;
 pub mod control;
 #[cfg(test)]
 mod dice;
+#[cfg(test)]
+mod documentation;
 pub mod error;
 mod failpoint;
 pub mod format;

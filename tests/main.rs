@@ -12,6 +12,7 @@ mod crash_points;
 mod daily_stats;
 mod dedup;
 mod demo;
+mod deployment;
 mod documentation;
 mod failed_checkpoints;
 mod fencing;

@@ -43,7 +43,7 @@ pub fn main(dataflows: &[Dataflow]) -> ExitCode {
     match dispatch(command, dataflows) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("{}", error.last_words());
             ExitCode::from(error.kind().exit_code())
         }
     }
@@ -57,6 +57,13 @@ fn program() -> &'static str {
         let name = path.as_deref().and_then(Path::file_name);
         name.map_or("calve".into(), |name| name.to_string_lossy().into_owned())
     })
+}
+
+/// What is wrong with the words behind `calve`, if anything.
+#[cfg(test)]
+pub(crate) fn parse(words: &[String]) -> Result<(), clap::Error> {
+    let program = "calve".to_owned();
+    Cli::try_parse_from([&program].into_iter().chain(words)).map(drop)
 }
 
 fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {

@@ -77,6 +77,27 @@ pub fn load(layers: &Layers) -> Result<Settings> {
     faults.into_result().map(|()| settings)
 }
 
+/// True if a key, ours or Flink's, is known: as a setting, or as one that is refused with its reason.
+#[cfg(test)]
+pub(crate) fn is_key(name: &str) -> bool {
+    !matches!(names::meaning(name), Err(names::NameError::Unknown(_)))
+}
+
+/// True if the names of some of our settings begin with this part.
+#[cfg(test)]
+pub(crate) fn begins_a_key(part: &str) -> bool {
+    let first = |name: &str| name.split('.').next() == Some(part);
+    let families = keys::FAMILIES.iter().map(|family| family.prefix);
+    let keys = keys::KEYS.iter().map(|key| key.name);
+    keys.chain(families).any(first)
+}
+
+/// True if an environment variable is one of ours.
+#[cfg(test)]
+pub(crate) fn is_variable(name: &str) -> bool {
+    matches!(names::by_variable(name), Some(Ok(_)))
+}
+
 /// What the layers say, as far as it is right, and what is wrong.
 fn read(layers: &Layers) -> (Settings, Faults) {
     let mut faults = Faults::default();

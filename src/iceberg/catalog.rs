@@ -114,7 +114,7 @@ async fn open_sql(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
         ))
         .advice(
             "use sqlite:///absolute/file.db or postgres://user:password@host/database, \
-             or set iceberg.catalog.type to rest",
+             or set catalog.type to rest",
         ));
     };
     let mut props = storage_props(options);
@@ -214,9 +214,9 @@ fn sql_warehouse(warehouse: &str) -> Result<String> {
     };
     if !path.starts_with('/') {
         let what = if warehouse.is_empty() {
-            "iceberg.warehouse is not set".to_owned()
+            "warehouse is not set".to_owned()
         } else {
-            format!("iceberg.warehouse: {warehouse} is neither an absolute path nor on S3")
+            format!("warehouse: {warehouse} is neither an absolute path nor on S3")
         };
         return Err(Error::config(what).advice(
             "use file:///absolute/folder, /absolute/folder, s3://bucket/prefix or s3a://bucket/prefix",
@@ -232,7 +232,7 @@ async fn open_rest(options: &CatalogOptions) -> Result<Arc<dyn Catalog>> {
             "catalog.uri: a REST catalog can't be opened from {}",
             masked(uri)
         ))
-        .advice("use http://host:port or https://host, or set iceberg.catalog.type to sql"));
+        .advice("use http://host:port or https://host, or set catalog.type to sql"));
     }
     let client = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)

@@ -53,8 +53,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long an upload goes on being tried when the process drains.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(15);
 
-/// One worker's part of the state of one operator, until the operator takes it. See
-/// [`Job::state`](crate::runtime::Job::state).
+/// One worker's part of the state of one operator, until the operator takes it. A dataflow gets it from `Job::state`.
 pub struct State<'scope> {
     pub(crate) store: StateStore,
     /// Where its snapshots go.

@@ -299,7 +299,7 @@ fn config(threads: usize, cluster: &Cluster) -> Config {
 fn leave_the_cluster_if_failed(process: &Process) {
     if let Some(error) = process.take_failure() {
         tracing::info!("a run of several processes is not started again from within");
-        eprintln!("error: {error}");
+        eprintln!("{}", error.last_words());
         std::process::exit(i32::from(error.kind().exit_code()));
     }
     if process.control().is_cancelled() {

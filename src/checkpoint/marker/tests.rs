@@ -130,3 +130,20 @@ fn a_damaged_marker_names_its_place() {
     assert_eq!(error.kind(), crate::error::Kind::Diverged);
     assert!(error.to_string().contains("property x"), "{error}");
 }
+
+/// The figures of `docs/scaling.md`: what an offset costs in the metadata, where a marker is a string in a JSON document.
+#[test]
+fn a_marker_of_ten_thousand_partitions_is_as_large_as_docs_scaling_says() {
+    let at = |next: i64| (0..10_000).map(move |partition| (partition, next));
+    let before = offsets(&at(1_234_567_890).collect::<Vec<_>>());
+    let after = offsets(&at(1_234_599_999).collect::<Vec<_>>());
+    let marker = Marker {
+        moved: Ranges::between(&before, &after, &Offsets::new()).unwrap(),
+        next: after,
+        ..marker()
+    };
+    let stored = |text: String| serde_json::to_string(&text).unwrap().len();
+    let property = stored(marker.to_property().unwrap());
+    let summary = stored(marker.to_summary().unwrap());
+    assert_eq!((property / 1_000, summary / 1_000), (199, 329));
+}

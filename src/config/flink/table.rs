@@ -409,7 +409,7 @@ pub(in crate::config) static RULES: &[Rule] = &[
         &["high-availability", "high-availability.*", "zookeeper.*"],
     ),
     Rule::unused(
-        "it is for deployment: docs/moving-from-flink.md says how calve is deployed",
+        "it is for deployment: docs/operations.md says how calve is deployed",
         &[
             "kubernetes.*",
             "yarn.*",

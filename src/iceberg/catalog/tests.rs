@@ -77,21 +77,21 @@ async fn a_relative_path_is_refused_with_advice() {
 
     let error = refused(options(CatalogKind::Sql, "sqlite:///x.db", "warehouse")).await;
     assert_eq!(error.kind(), Kind::Config);
-    assert!(error.to_string().contains("iceberg.warehouse"), "{error}");
+    assert!(
+        error.to_string().contains("warehouse: warehouse"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_uri_of_the_other_kind_is_refused_by_name() {
     let error = refused(options(CatalogKind::Sql, "http://localhost:1", "/w")).await;
     assert!(
-        error.to_string().contains("iceberg.catalog.type to rest"),
+        error.to_string().contains("catalog.type to rest"),
         "{error}"
     );
     let error = refused(options(CatalogKind::Rest, "sqlite:///x.db", "/w")).await;
-    assert!(
-        error.to_string().contains("iceberg.catalog.type to sql"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("catalog.type to sql"), "{error}");
 }
 
 #[test]
