@@ -50,6 +50,7 @@
 //!
 //! It must never panic on data, and never guess.
 
+mod block;
 mod fault;
 mod keys;
 mod map;
@@ -230,12 +231,14 @@ impl Decoder for JsonDecoder {
         }
         let mut rows = 0;
         let mut rejects = Vec::new();
-        for message in messages.iter().flat_map(Messages::iter) {
-            match self.write_row(&message) {
-                Ok(()) => rows += 1,
-                Err(fault) => {
-                    self.payload.truncate(rows);
-                    rejects.push(Reject::new(&message, fault.to_string()));
+        for messages in messages {
+            for message in messages.iter() {
+                match self.write_row(&message) {
+                    Ok(()) => rows += 1,
+                    Err(fault) => {
+                        self.payload.truncate(rows);
+                        rejects.push(Reject::new(&message, fault.to_string()));
+                    }
                 }
             }
         }
