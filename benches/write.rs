@@ -130,7 +130,9 @@ async fn writer(folder: &Path) -> Result<TableWriter, Box<dyn std::error::Error>
     .await?;
     let ident = TableIdent::new(NamespaceIdent::new("bench".to_owned()), "write".to_owned());
     let options = TableOptions {
-        schema: Some(columns::with_provenance(&columns::parse(samples::COLUMNS)?)?),
+        schema: Some(columns::with_provenance(&columns::parse(
+            samples::COLUMNS,
+        )?)?),
         create: true,
         ..TableOptions::default()
     };
