@@ -56,8 +56,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut decoder = JsonDecoder::new(&schema)?;
     let topics: Arc<[Arc<str>]> = Arc::new([Arc::from(topic.as_str())]);
     let records = left;
+    let mut bytes = 0;
     while left > 0 {
         let mut batch = Messages::new(Arc::clone(&topics));
+        batch.reserve(BATCH_ROWS, bytes);
         while batch.len() < BATCH_ROWS.min(left) {
             let more = consumer.take(|event| {
                 if let Event::Message(m) = event {
@@ -70,6 +72,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         left -= batch.len();
+        bytes = batch.byte_len();
         let decoded = decoder.decode(&[batch])?;
         assert!(decoded.rejects.is_empty(), "{}", decoded.rejects[0]);
         runtime.block_on(writer.write(decoded.rows))?;

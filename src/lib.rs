@@ -32,6 +32,8 @@ pub mod cli;
 pub mod config;
 pub mod control;
 #[cfg(test)]
+mod counting;
+#[cfg(test)]
 mod dice;
 #[cfg(test)]
 mod documentation;

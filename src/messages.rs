@@ -109,7 +109,7 @@ impl Messages {
     }
 
     /// The messages in the order they were pushed.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Message<'_>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Message<'_>> + Clone {
         self.entries.iter().map(|entry| Message {
             topic: &self.topics[entry.topic as usize],
             partition: entry.partition,

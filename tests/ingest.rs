@@ -102,6 +102,38 @@ fn a_bounded_run_ends_where_the_topic_ended_and_the_next_goes_on_from_there() {
 }
 
 #[test]
+fn a_profile_says_what_each_operator_took_on_each_worker() {
+    let (topic, produced) = filled("profile", 2, 10_000);
+    let pipeline = Pipeline::new(&topic);
+    let file = pipeline.dir().join("profile.json");
+    let run = pipeline.run().workers(2).bounded().set("rest.port", "off");
+    let run = run.arg("--profile").arg(file.to_str().unwrap());
+    run.run().expect_code(0);
+    pipeline.assert_exactly(&produced);
+    let profile: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(profile["workers"], json!([0, 1]), "{profile:#}");
+    let operators = profile["operators"].as_array().unwrap();
+    let operator = |name: &str| {
+        let found = operators.iter().find(|operator| operator["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {profile:#}"))
+    };
+    for name in ["Kafka source", "Decode", "Stage"] {
+        for worker in 0..2 {
+            let busy = operator(name)["busy_s"][worker].as_f64().unwrap();
+            assert!(busy > 0.0, "{name} on worker {worker}: {profile:#}");
+        }
+    }
+    // Everything that was decoded came through the channel from the source.
+    let source = &operator("Kafka source")["node"];
+    let channels = profile["channels"].as_array().unwrap();
+    let chunks = channels
+        .iter()
+        .find(|channel| channel["from"] == *source && channel["item"] == "Chunk");
+    let chunks = chunks.unwrap_or_else(|| panic!("no chunks in {profile:#}"));
+    assert!(chunks["items"].as_u64().unwrap() >= 2, "{profile:#}");
+}
+
+#[test]
 fn sigterm_drains_what_was_read_and_commits_it() {
     let (topic, produced) = filled("drain", 6, 30_000);
     let pipeline = Pipeline::new(&topic);

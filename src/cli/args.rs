@@ -183,6 +183,9 @@ pub(super) struct RunArgs {
     /// is refused, with the reason.
     #[arg(long, value_name = "PATH")]
     pub(super) from: Option<String>,
+    /// Write where the time went, by operator and worker, to this file (JSON) at the end
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }

@@ -93,6 +93,7 @@ pub(super) fn run(args: &DemoArgs, dataflows: &[Dataflow]) -> Result<()> {
             cluster: Cluster::default(),
             bounded: false,
             from: None,
+            profile: None,
             screen,
             watch: Box::new(move |process| {
                 // An error means that the generator has ended, with an error of its own.

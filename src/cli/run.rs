@@ -11,7 +11,7 @@ use super::remote::location;
 use super::settings::tell_unused;
 use crate::config;
 use crate::error::{Error, Result};
-use crate::observe::logging;
+use crate::observe::{ProfileFile, logging};
 use crate::runtime::{self, Cluster, Dataflow, RunOptions, Summary};
 
 pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
@@ -31,6 +31,7 @@ pub(super) fn run(args: &RunArgs, dataflows: &[Dataflow]) -> Result<()> {
         bounded: args.bounded,
         screen,
         from: args.from.as_deref().map(location).transpose()?,
+        profile: (args.profile.as_deref().map(ProfileFile::create)).transpose()?,
         watch: Box::new(|_| {}),
     };
     let summary = runtime::run(dataflow, settings, options)?;

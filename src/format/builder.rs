@@ -32,6 +32,9 @@ use crate::error::{Error, Result};
 /// How deeply a table's columns may nest. Decoding recurses over the schema, so it needs a bound.
 pub(super) const NESTING_MAX: usize = 64;
 
+/// Strings are copied in blocks and cut to their length: the last one needs so much more room, or all of them move.
+const OVERSHOOT: usize = 64;
+
 /// One field's values of the rows decoded so far.
 pub(super) struct Column {
     /// The field's name, for messages.
@@ -186,7 +189,9 @@ impl Column {
             Values::Decimal { values, .. } => values.reserve(rows),
             Values::String(strings) => {
                 strings.offsets.reserve(rows);
-                strings.bytes.reserve(rows * strings.bytes_per_row);
+                strings
+                    .bytes
+                    .reserve(rows * strings.bytes_per_row + OVERSHOOT);
             }
             Values::Uuid(bytes) => bytes.reserve(rows * 16),
             Values::Struct(columns) => columns.reserve(rows),

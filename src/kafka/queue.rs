@@ -95,11 +95,15 @@ impl BatchQueue {
             )
         };
         let taken = usize::try_from(taken).unwrap_or(0);
+        let mut last = LastTopic {
+            handle: ptr::null_mut(),
+            name: None,
+        };
         for &message in &self.batch[..taken] {
             let guard = Owned(message);
             // SAFETY: librdkafka hands over valid messages, owned by the caller until destroyed;
             // `guard` destroys this one after the visit, also when the visit unwinds.
-            visit(unsafe { event(&*guard.0) });
+            visit(unsafe { event(&*guard.0, &mut last) });
         }
         taken == self.batch.len()
     }
@@ -121,14 +125,28 @@ impl Drop for Owned {
     }
 }
 
+/// The topic of the message before. Records come in runs, and reading a name means to measure and to check it.
+struct LastTopic {
+    handle: *mut sys::rd_kafka_topic_t,
+    name: Option<*const str>,
+}
+
 /// # Safety
-/// `message` must be a message that librdkafka handed over and that was not destroyed.
-unsafe fn event(message: &sys::rd_kafka_message_t) -> Event<'_> {
-    // SAFETY: a non-null topic has a NUL-terminated name that lives as long as the message.
-    let topic = (!message.rkt.is_null())
-        .then(|| unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt)) })
-        // Kafka's topic names are ASCII.
-        .and_then(|name| name.to_str().ok());
+/// `message` must be a message that librdkafka handed over and that was not destroyed, and `last` must be about a
+/// message of the same call: these were there together, so that no two of their topics have the same handle.
+unsafe fn event<'m>(message: &'m sys::rd_kafka_message_t, last: &mut LastTopic) -> Event<'m> {
+    if message.rkt != last.handle {
+        // SAFETY: a non-null topic has a NUL-terminated name that lives as long as the message.
+        let name = (!message.rkt.is_null())
+            .then(|| unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(message.rkt)) });
+        *last = LastTopic {
+            handle: message.rkt,
+            // Kafka's topic names are ASCII.
+            name: name.and_then(|name| name.to_str().ok().map(ptr::from_ref)),
+        };
+    }
+    // SAFETY: the name belongs to the topic that this message keeps alive.
+    let topic: Option<&'m str> = last.name.map(|name| unsafe { &*name });
     let code = RDKafkaErrorCode::from(message.err);
     match (code, topic) {
         (RDKafkaErrorCode::NoError, Some(topic)) => {

@@ -7,6 +7,7 @@ mod figures;
 pub mod graph;
 pub mod http;
 pub mod logging;
+mod profile;
 mod progress;
 mod prometheus;
 mod recent;
@@ -15,5 +16,6 @@ pub mod terminal;
 pub(crate) use figures::registry;
 use prometheus::OPENMETRICS;
 
+pub use profile::ProfileFile;
 pub use progress::Progress;
 pub use prometheus::serve as serve_metrics;

@@ -15,7 +15,7 @@ use crate::config::{Restart, Settings};
 use crate::control::Phase;
 use crate::error::{Error, Result};
 use crate::observe::graph::Graph;
-use crate::observe::{Progress, http, registry, serve_metrics};
+use crate::observe::{ProfileFile, Progress, http, registry, serve_metrics};
 use crate::process::Process;
 use crate::time::Epoch;
 
@@ -58,6 +58,8 @@ pub struct RunOptions {
     pub bounded: bool,
     /// The savepoint to begin at; `None` goes on from the table's marker.
     pub from: Option<String>,
+    /// Where to write at the end what each operator took.
+    pub profile: Option<ProfileFile>,
     /// Where to draw the live line.
     pub screen: MultiProgress,
     /// Called once, before any work, with the process: to watch it or to ask it to drain.
@@ -87,6 +89,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         cluster,
         bounded,
         from,
+        profile,
         screen,
         watch,
     } = options;
@@ -109,7 +112,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         _ => None,
     };
     // Without a reader nobody need listen.
-    let graph = api.is_some().then_some(graph);
+    let graph = (api.is_some() || profile.is_some()).then_some(graph);
     let listener = signals::listen(Arc::clone(&process))?;
     let progress = {
         let _entered = runtime.enter();
@@ -138,10 +141,15 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         )
     });
     drop(progress);
+    let profiled = match (profile, &graph) {
+        (Some(mut profile), Some(graph)) => profile.write(dataflow.name, began.elapsed(), graph),
+        _ => Ok(()),
+    };
     let unsaved = api.and_then(|api| runtime.block_on(api.settle()));
     drop(listener);
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     outcome?;
+    profiled?;
     if let Some(reason) = unsaved {
         return Err(Error::external(format!(
             "the pipeline was stopped with a savepoint, which is missing: {reason}"

@@ -50,6 +50,7 @@
 //!
 //! It must never panic on data, and never guess.
 
+mod block;
 mod fault;
 mod keys;
 mod map;
@@ -139,7 +140,6 @@ impl JsonDecoder {
                 "it has no payload (a tombstone), so there is no row in it",
             ));
         };
-        let time = message.timestamp_ms.and_then(|ms| ms.checked_mul(1_000));
         let mut scan = Scanner::new(payload);
         if scan.value_start() != b'{' {
             return Err(not_an_object(&mut scan));
@@ -149,33 +149,44 @@ impl JsonDecoder {
         if !scan.at_end() {
             return Err(scan.unexpected("nothing after the object"));
         }
-        if time.is_none() {
+        if micros(message).is_none() {
             self.check_time()?;
         }
+        Ok(())
+    }
+
+    /// Writes where rows came from, column by column: most of it is a copy of what all messages have in a row.
+    fn write_provenance<'m>(&mut self, messages: impl Iterator<Item = Message<'m>> + Clone) {
         for (which, column) in &mut self.provenance {
+            let before = column.len();
             match (which, &mut column.values) {
                 (Provenance::Topic, Values::String(strings)) => {
-                    strings.bytes.extend_from_slice(message.topic.as_bytes());
-                    strings.end_value();
-                }
-                (Provenance::Partition, Values::Int(values)) => values.push(message.partition),
-                (Provenance::Offset, Values::Long(values)) => values.push(message.offset),
-                (Provenance::Timestamp, Values::Timestamp { values, .. }) => match time {
-                    Some(time) => values.push(time),
-                    None => {
-                        column.push_absent();
-                        continue;
+                    for message in messages.clone() {
+                        strings.bytes.extend_from_slice(message.topic.as_bytes());
+                        strings.end_value();
                     }
-                },
-                // `Provenance::of` has looked at the types.
-                _ => {
-                    column.push_absent();
-                    continue;
+                    let len = strings.offsets.len() - 1;
+                    column.validity.append_n_non_nulls(len - before);
                 }
+                (Provenance::Partition, Values::Int(values)) => {
+                    values.extend(messages.clone().map(|message| message.partition));
+                    column.validity.append_n_non_nulls(values.len() - before);
+                }
+                (Provenance::Offset, Values::Long(values)) => {
+                    values.extend(messages.clone().map(|message| message.offset));
+                    column.validity.append_n_non_nulls(values.len() - before);
+                }
+                (Provenance::Timestamp, Values::Timestamp { values, .. }) => {
+                    for message in messages.clone() {
+                        let time = micros(&message);
+                        values.push(time.unwrap_or(0));
+                        column.validity.append(time.is_some());
+                    }
+                }
+                // `Provenance::of` has looked at the types.
+                _ => messages.clone().for_each(|_| column.push_absent()),
             }
-            column.validity.append_non_null();
         }
-        Ok(())
     }
 
     /// Fails if a message without a time must have one.
@@ -230,13 +241,23 @@ impl Decoder for JsonDecoder {
         }
         let mut rows = 0;
         let mut rejects = Vec::new();
-        for message in messages.iter().flat_map(Messages::iter) {
-            match self.write_row(&message) {
-                Ok(()) => rows += 1,
-                Err(fault) => {
-                    self.payload.truncate(rows);
-                    rejects.push(Reject::new(&message, fault.to_string()));
+        for messages in messages {
+            let mut rejected = Vec::new();
+            for (index, message) in messages.iter().enumerate() {
+                match self.write_row(&message) {
+                    Ok(()) => rows += 1,
+                    Err(fault) => {
+                        self.payload.truncate(rows);
+                        rejects.push(Reject::new(&message, fault.to_string()));
+                        rejected.push(index);
+                    }
                 }
+            }
+            let accepted = messages.iter().enumerate();
+            let accepted = accepted.filter(|(index, _)| rejected.binary_search(index).is_err());
+            match rejected.is_empty() {
+                true => self.write_provenance(messages.iter()),
+                false => self.write_provenance(accepted.map(|(_, message)| message)),
             }
         }
         let rows = self.finish(rows).map_err(|error| {
@@ -249,6 +270,11 @@ impl Decoder for JsonDecoder {
         })?;
         Ok(Decoded { rows, rejects })
     }
+}
+
+/// The message's own time in microseconds, if there is one that can be told so.
+fn micros(message: &Message<'_>) -> Option<i64> {
+    message.timestamp_ms?.checked_mul(1_000)
 }
 
 /// Arrow's strings and lists have 32-bit offsets; no value is longer decoded than it is in JSON.

@@ -101,6 +101,88 @@ fn digits(text: &[u8], at: &mut usize, value: &mut u64) -> usize {
     *at - start
 }
 
+/// A number of at most seven characters behind its sign, which a `,` or `}` ends.
+///
+/// How many digits stand on either side of the point is different in every record, so a loop over them is a
+/// branch that nobody predicts. Here there is none: with it a `double` costs a third less.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Short {
+    negative: bool,
+    digits: u32,
+    /// How many of the digits stand behind the point.
+    places: usize,
+    /// Bytes of the text.
+    pub(super) len: usize,
+}
+
+impl Short {
+    /// The number that `text` begins with, if it is a short one: no more than eight bytes are looked at.
+    #[inline(always)]
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
+        const NOT_NINE: u64 = u64::from_ne_bytes([0x80 - 10; 8]);
+        const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+        let negative = text.first() == Some(&b'-');
+        let window: &[u8; 8] = text.get(usize::from(negative)..)?.first_chunk()?;
+        // Digits become their values, and all others more than nine: the sum sets the high bit of these. A carry
+        // can only come from a byte that is not ASCII, and what stands behind such a byte is not looked at.
+        let values = u64::from_le_bytes(*window) ^ ZEROS;
+        let others = (values.wrapping_add(NOT_NINE) | values) & HIGHS;
+        let whole = (others.trailing_zeros() / 8) as usize;
+        let point = *window.get(whole)? == b'.';
+        // Without a point the next byte that is no digit is the first one.
+        let others = if point { others & (others - 1) } else { others };
+        let end = (others.trailing_zeros() / 8) as usize;
+        let (b',' | b'}') = *window.get(end)? else {
+            return None;
+        };
+        let places = end - whole - usize::from(point);
+        let count = whole + places;
+        // `1.`, `.5`, `01` and nothing at all are not numbers.
+        if whole == 0 || (point && places == 0) || (whole > 1 && window[0] == b'0') {
+            return None;
+        }
+        // The digits behind the point move up to those before it, then all of them to the word's end: the zeros
+        // that come in are digits before the first one. A word has room for eight, and these are one to seven.
+        let before = values & !(u64::MAX << (8 * whole));
+        let behind = if point {
+            values >> (8 * whole) >> 8 << (8 * whole)
+        } else {
+            0
+        };
+        let digits = (before | behind) << (8 * (8 - count));
+        Some(Self {
+            negative,
+            digits: eight_digits(digits),
+            places,
+            len: usize::from(negative) + end,
+        })
+    }
+
+    /// The nearest `f64`: both operands are exact.
+    #[inline(always)]
+    pub(super) fn to_f64(self) -> f64 {
+        let value = f64::from(self.digits) / POWERS[self.places];
+        if self.negative { -value } else { value }
+    }
+
+    /// The number and its length, if it has no point.
+    #[inline(always)]
+    pub(super) fn to_i32(self) -> Option<(i32, usize)> {
+        let value = self.digits as i32;
+        (self.places == 0).then_some((if self.negative { -value } else { value }, self.len))
+    }
+}
+
+/// The number that eight bytes from 0 to 9 stand for, the first one in the lowest byte: pairs are added up, then
+/// pairs of pairs.
+#[inline(always)]
+fn eight_digits(digits: u64) -> u32 {
+    let pairs = (digits.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(1 + (10_000 << 32)) >> 32) as u32
+}
+
 impl Number<'_> {
     /// The nearest `f64`; `None` if that is infinite.
     #[inline]

@@ -5,6 +5,7 @@
 //! text accepted to its end is valid UTF-8 as a whole.
 
 use super::super::reject::excerpt;
+use super::block::{BLOCK, Marks};
 use super::fault::{Fault, Outcome};
 
 /// How deeply arrays and objects may nest in fields that no column takes.
@@ -155,32 +156,40 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Moves over the string here and appends its inside to `out`, if it is the usual one: ASCII,
-    /// no escapes, and not at the text's very end. Otherwise nothing happens.
+    /// Moves over the string here and appends its inside to `out`, if it is the usual one: ASCII and
+    /// without escapes. Otherwise nothing happens.
     #[inline]
     pub(super) fn copy_plain_string(&mut self, out: &mut Vec<u8>) -> bool {
         let before = out.len();
-        let mut at = self.pos + 1;
-        let mut high = 0;
+        let start = self.pos + 1;
+        let mut at = start;
         // Copied block by block while it is searched, a little too much: shorter than two passes.
-        while let Some(block) = self
-            .text
-            .get(at..)
-            .and_then(|rest| rest.first_chunk::<BLOCK>())
-        {
+        while let Some(block) = block_at(self.text, at) {
+            let marks = Marks::of(block);
+            if !marks.is_plain() {
+                break;
+            }
             out.extend_from_slice(block);
-            let (index, not_ascii) = block_special(block);
-            high |= not_ascii;
-            if index == BLOCK {
+            let index = marks.first_special();
+            if index >= BLOCK {
                 at += BLOCK;
                 continue;
             }
-            at += index;
-            if high != 0 || block[index] != b'"' {
+            if block[index] != b'"' {
                 break;
             }
-            out.truncate(before + at - (self.pos + 1));
-            self.pos = at + 1;
+            out.truncate(before + (at - start) + index);
+            self.pos = at + index + 1;
+            return true;
+        }
+        // The last string of a text mostly ends in the last block.
+        if let Some(marks) = marks_at(self.text, at)
+            && marks.is_plain()
+            && let Some(rest) = self.text.get(at..at + marks.first_special())
+            && self.text.get(at + rest.len()) == Some(&b'"')
+        {
+            out.extend_from_slice(rest);
+            self.pos = at + rest.len() + 1;
             return true;
         }
         out.truncate(before);
@@ -299,64 +308,45 @@ impl<'a> Scanner<'a> {
     }
 }
 
-const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
-const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-
-/// A mask with the high bit set in the first byte of `word` that is a quote, a backslash or a
-/// control character (and perhaps in later bytes).
-///
-/// XOR with 2 moves the quote (0x22) to 0x20, next to the control characters (which stay below
-/// 0x20), so that one comparison finds both; bytes from 0x80 on are never less in this arithmetic.
+/// The block that begins at `at`, if the text reaches so far.
 #[inline]
-pub(super) fn special_mask(word: u64) -> u64 {
-    let quote_or_control = (word ^ (ONES * 2)).wrapping_sub(ONES * 0x21) & !word;
-    let slashes = word ^ (ONES * b'\\' as u64);
-    let backslash = slashes.wrapping_sub(ONES) & !slashes;
-    (quote_or_control | backslash) & HIGHS
+fn block_at(text: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
+    text.get(at..)?.first_chunk()
 }
 
-/// How much of a string is looked at in one go.
-const BLOCK: usize = 16;
-
-/// The index of the block's first special byte, or [`BLOCK`]; and not 0 if a byte is not ASCII.
+/// The marks of the text from `at` on, up to a block's length or the text's end; `None` if the text is shorter
+/// than a block.
 #[inline]
-fn block_special(block: &[u8; BLOCK]) -> (usize, u64) {
-    let [low, high] = halves(block);
-    let not_ascii = (low | high) & HIGHS;
-    let mask = special_mask(low);
-    if mask != 0 {
-        return ((mask.trailing_zeros() / 8) as usize, not_ascii);
+fn marks_at(text: &[u8], at: usize) -> Option<Marks> {
+    if let Some(block) = block_at(text, at) {
+        return Some(Marks::of(block));
     }
-    let mask = special_mask(high);
-    // Without any bit set this is 64 / 8, the end of the block.
-    (8 + (mask.trailing_zeros() / 8) as usize, not_ascii)
-}
-
-#[inline]
-fn halves(block: &[u8; BLOCK]) -> [u64; 2] {
-    let (words, _) = block.as_chunks::<8>();
-    [u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1])]
+    // At the end the last block serves, without what lies before `at`.
+    let left = text.len().checked_sub(at)?;
+    let block = text.last_chunk()?;
+    (left > 0).then(|| Marks::of(block).behind(BLOCK - left))
 }
 
 /// Where the first quote, backslash or control character from `at` on stands, or the text's end.
 ///
-/// `high` gets a bit set if a byte on the way is not ASCII (or one shortly after the end).
+/// `high` gets a bit set if a byte on the way is not ASCII.
 #[inline]
-pub(super) fn find_special(text: &[u8], mut at: usize, high: &mut u64) -> usize {
-    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        *high |= word & HIGHS;
-        let mask = special_mask(word);
-        if mask != 0 {
-            return at + (mask.trailing_zeros() / 8) as usize;
+pub(super) fn find_special(text: &[u8], mut at: usize, high: &mut u32) -> usize {
+    while let Some(marks) = marks_at(text, at) {
+        if !marks.is_plain() {
+            *high |= marks.high;
         }
-        at += 8;
+        let index = marks.first_special();
+        if index < BLOCK {
+            return at + index;
+        }
+        at = (at + BLOCK).min(text.len());
     }
     while let Some(&byte) = text.get(at) {
         if byte == b'"' || byte == b'\\' || byte < 0x20 {
             return at;
         }
-        *high |= u64::from(byte & 0x80);
+        *high |= u32::from(byte & 0x80);
         at += 1;
     }
     at

@@ -142,7 +142,8 @@ pub(super) fn quoted_utc_millis(
     text: &[u8; QUOTED_UTC_MILLIS],
     last: &mut LastDate,
 ) -> Option<i64> {
-    let (date, rest) = text[1..].split_first_chunk::<10>()?;
+    let [b'"', text @ ..] = text else { return None };
+    let (date, rest) = text.split_first_chunk::<10>()?;
     let [b'T', rest @ ..] = rest else { return None };
     let (clock, rest) = rest.split_first_chunk::<8>()?;
     let [b'.', m1, m2, m3, b'Z', b'"'] = rest else {

@@ -9,6 +9,7 @@ use super::super::builder::{Column, Struct, Values};
 use super::fault::{Fault, Outcome};
 use super::keys::duplicate;
 use super::map::{first_repeated, write_map};
+use super::number::Short;
 use super::scalar::{takes_numbers, takes_text, type_name, write_number, write_text};
 use super::scan::{Scanner, unescape};
 use super::temporal::{self, LastDate};
@@ -52,8 +53,10 @@ pub(super) fn write_object(
                 if !keys.note(index) {
                     return Err(duplicate().in_field(&child.name));
                 }
-                write_value(child, scan, context, depth + 1)
-                    .map_err(|fault| fault.in_field(&child.name))?;
+                if !write_usual(child, scan, &mut context.last_date) {
+                    write_value(child, scan, context, depth + 1)
+                        .map_err(|fault| fault.in_field(&child.name))?;
+                }
                 written += 1;
             }
         }
@@ -75,7 +78,52 @@ pub(super) fn write_object(
     Ok(())
 }
 
+/// Writes the value here into `column`, if it has the most usual form that its type knows; otherwise nothing
+/// happens. Whatever is written here, [`write_value`] would write as well: this is only the shorter way.
+#[inline(always)]
+fn write_usual(column: &mut Column, scan: &mut Scanner<'_>, last_date: &mut LastDate) -> bool {
+    let written = match &mut column.values {
+        Values::String(strings) => {
+            let written = scan.peek() == b'"' && scan.copy_plain_string(&mut strings.bytes);
+            if written {
+                strings.end_value();
+            }
+            written
+        }
+        Values::Double(values) => match Short::of(scan.rest()) {
+            Some(number) => {
+                values.push(number.to_f64());
+                scan.set_pos(scan.pos() + number.len);
+                true
+            }
+            None => false,
+        },
+        Values::Long(values) => match Short::of(scan.rest()).and_then(Short::to_i32) {
+            Some((value, len)) => {
+                values.push(i64::from(value));
+                scan.set_pos(scan.pos() + len);
+                true
+            }
+            None => false,
+        },
+        Values::Int(values) => match Short::of(scan.rest()).and_then(Short::to_i32) {
+            Some((value, len)) => {
+                values.push(value);
+                scan.set_pos(scan.pos() + len);
+                true
+            }
+            None => false,
+        },
+        values => write_usual_time(values, scan, last_date),
+    };
+    if written {
+        column.validity.append_non_null();
+    }
+    written
+}
+
 /// Writes the value here into `column`.
+#[inline(never)]
 pub(super) fn write_value(
     column: &mut Column,
     scan: &mut Scanner<'_>,
@@ -131,10 +179,6 @@ pub(super) fn write_value(
             write_number(values, number)?;
         }
         (values, b'"') if takes_text(values) => {
-            if write_usual_time(values, scan, &mut context.last_date) {
-                column.validity.append_non_null();
-                return Ok(());
-            }
             let span = scan.string()?;
             let Context { scratch, last_date } = context;
             let text = if span.escaped {

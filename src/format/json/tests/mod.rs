@@ -1,9 +1,11 @@
 //! What the JSON decoder accepts, what it makes of it, and what it refuses.
 
 mod alignment;
+mod allocations;
 mod differential;
 mod nested;
 mod numbers;
+mod shortcuts;
 mod support;
 mod syntax;
 mod types;

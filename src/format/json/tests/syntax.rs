@@ -1,5 +1,6 @@
 //! What is JSON and what is not, in columns and outside of them.
 
+use super::super::block::{self, BLOCK, Marks};
 use super::support::{decode, mutate, reason, rows, schema};
 use super::*;
 use crate::dice::Dice;
@@ -120,31 +121,87 @@ fn nesting_of_unknown_fields_is_bounded() {
 #[test]
 fn scanning_finds_the_first_special_byte_at_every_distance() {
     for special in [b'"', b'\\', 0x00, 0x01, 0x1f] {
-        for distance in 0..40 {
+        for (distance, behind) in (0..70).flat_map(|distance| [(distance, 0), (distance, 45)]) {
             for filler in [
                 b' ', b'!', b'#', b'[', b']', b'~', 0x7f, 0x80, 0xa2, 0xdc, 0xff,
             ] {
                 let mut text = vec![filler; distance];
                 text.push(special);
-                text.extend([filler; 20]);
-                let mut high = 0;
-                assert_eq!(
-                    scan::find_special(&text, 0, &mut high),
-                    distance,
-                    "{special} after {filler}"
-                );
-                if distance > 0 && filler >= 0x80 {
-                    assert_ne!(high, 0);
+                text.extend(vec![0xff; behind]);
+                for start in 0..=distance {
+                    let mut high = 0;
+                    assert_eq!(
+                        scan::find_special(&text, start, &mut high),
+                        distance,
+                        "{special} after {distance} {filler}, from {start}"
+                    );
+                    // What lies behind it does not count.
+                    assert_eq!(high != 0, start < distance && filler >= 0x80);
                 }
             }
         }
     }
+    assert_eq!(scan::find_special(&[b'x'; 45], 3, &mut 0), 45);
+    assert_eq!(scan::find_special(&[b'x'; 5], 3, &mut 0), 5);
+}
+
+#[test]
+fn a_block_has_a_mark_for_each_byte_that_is_special_or_not_ascii() {
+    let mut dice = Dice::new(9);
     for byte in 0..=u8::MAX {
-        let expected = byte == b'"' || byte == b'\\' || byte < 0x20;
-        let mask = scan::special_mask(u64::from_le_bytes([
-            byte, b'x', b'x', b'x', b'x', b'x', b'x', b'x',
-        ]));
-        assert_eq!(mask != 0, expected, "{byte}");
+        for _ in 0..50 {
+            let mut block: [u8; BLOCK] = std::array::from_fn(|_| dice.below(256) as u8);
+            let at = dice.below(BLOCK);
+            block[at] = byte;
+            let marks = Marks::of(&block);
+            assert_eq!(marks, block::portable(&block), "{block:?}");
+            let is_special = byte == b'"' || byte == b'\\' || byte < 0x20;
+            assert_eq!(marks.special >> at & 1 == 1, is_special, "{byte}");
+            assert_eq!(marks.high >> at & 1 == 1, byte >= 0x80, "{byte}");
+        }
+    }
+}
+
+#[test]
+fn strings_of_every_length_are_read_wherever_they_stand() {
+    let schema = schema("a string, b string");
+    let mut decoder = decoder(&schema);
+    for length in 0..100 {
+        for (text, read) in [
+            ("x".repeat(length), "x".repeat(length)),
+            // A character of two bytes, an escape, a backslash before the end.
+            (
+                format!("{}é", "x".repeat(length)),
+                format!("{}é", "x".repeat(length)),
+            ),
+            (
+                format!("{}\\n", "x".repeat(length)),
+                format!("{}\n", "x".repeat(length)),
+            ),
+            (
+                format!("{}\\\"", "x".repeat(length)),
+                format!("{}\"", "x".repeat(length)),
+            ),
+        ] {
+            for payload in [
+                format!("{{\"a\":\"{text}\",\"b\":\"é\"}}"),
+                format!("{{\"b\":\"é\",\"a\":\"{text}\"}}"),
+                format!("{{\"b\":\"é\",\"a\":\"{text}\"}}   "),
+            ] {
+                let decoded = decoder.decode(&[messages(&[payload.as_bytes()])]).unwrap();
+                assert_eq!(
+                    rows(&decoded.rows),
+                    [format!("{{a: {read:?}, b: \"é\"}}")],
+                    "{payload}"
+                );
+                // Cut off anywhere it is no JSON any more.
+                for end in 1..payload.trim_end().len() {
+                    let cut = &payload.as_bytes()[..end];
+                    let decoded = decoder.decode(&[messages(&[cut])]).unwrap();
+                    assert_eq!(decoded.rejects.len(), 1, "{payload} cut at {end}");
+                }
+            }
+        }
     }
 }
 
