@@ -1,16 +1,18 @@
 //! Decoded rows on their way from the decoder to a table writer.
 
 mod keys;
+mod watermark;
 
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
 use crate::budget::Charge;
 use crate::error::{Error, Result};
 
 pub use keys::{Key, KeyColumns, Keys};
+pub use watermark::Watermark;
 
 /// Rows of one epoch in the table's schema.
 #[derive(Debug)]
@@ -37,6 +39,19 @@ impl Rows {
             batch,
             charges: self.charges,
         }))
+    }
+
+    /// Topic and partition of each row; an empty name and 0 if the table does not have both columns.
+    pub fn origins(&self) -> impl Iterator<Item = (&str, i32)> {
+        let topics = self.batch.column_by_name("_topic");
+        let partitions = self.batch.column_by_name("_partition");
+        let topics = topics.and_then(|column| column.as_string_opt::<i32>());
+        let partitions = partitions.and_then(|column| column.as_primitive_opt::<Int32Type>());
+        let columns = topics.zip(partitions);
+        (0..self.batch.num_rows()).map(move |row| match columns {
+            Some((topics, partitions)) => (topics.value(row), partitions.value(row)),
+            None => ("", 0),
+        })
     }
 
     /// Kafka's timestamp of each row, in milliseconds since 1970; `None` if the table has no column `_timestamp`.

@@ -30,6 +30,7 @@ mod restart;
 mod restarts;
 mod retention;
 mod retries;
+mod savepoints;
 mod security;
 mod settings;
 mod state;

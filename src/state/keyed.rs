@@ -47,10 +47,12 @@ struct Place {
 impl Place {
     /// When an entry expires that is put now.
     fn expires_ms(&self, store: &StateStore) -> Option<u64> {
+        self.expires_ms_if_put_at(store.now_ms())
+    }
+
+    fn expires_ms_if_put_at(&self, now_ms: u64) -> Option<u64> {
         let after = self.time_to_live?.as_millis();
-        let expires_ms = store
-            .now_ms()
-            .saturating_add(u64::try_from(after).unwrap_or(u64::MAX));
+        let expires_ms = now_ms.saturating_add(u64::try_from(after).unwrap_or(u64::MAX));
         // 0 would mean never.
         Some(expires_ms.max(1))
     }
@@ -116,6 +118,26 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ValueState<K, V> {
         let mut changes = Changes::default();
         for (key, value) in values {
             let entry = self.place.entry(store, value)?;
+            changes.put(store.key(self.place.id, key)?, entry);
+        }
+        store.write(changes)
+    }
+
+    /// The same, each as if it were put at a time of its own, in milliseconds, if that is later than the store's. For
+    /// values of records that are ahead of the others: they live as long after their own time.
+    pub fn put_many_at<'k>(
+        &self,
+        store: &mut StateStore,
+        values: impl IntoIterator<Item = (&'k K, &'k V, u64)>,
+    ) -> Result<()>
+    where
+        K: 'k,
+        V: 'k,
+    {
+        let mut changes = Changes::default();
+        for (key, value, at_ms) in values {
+            let at_ms = at_ms.max(store.now_ms());
+            let entry = encoding::entry(self.place.expires_ms_if_put_at(at_ms), value)?;
             changes.put(store.key(self.place.id, key)?, entry);
         }
         store.write(changes)
