@@ -324,7 +324,7 @@ impl<K: Serialize + ?Sized, V: Serialize + DeserializeOwned> ListState<K, V> {
 fn clear(store: &mut StateStore, prefix: &[u8]) -> Result<()> {
     let mut changes = Changes::default();
     store.backend().scan(prefix, &mut |key, _| {
-        changes.delete(key.to_vec());
+        changes.delete(key);
         Ok(())
     })?;
     store.write(changes)

@@ -158,7 +158,7 @@ impl StateStore {
         check_header(from, &self.assignment)?;
         let mut declared = Vec::new();
         from.scan(&declarations(), &mut |key, value| {
-            declared.push((key.to_vec(), decode_declaration(value)?));
+            declared.push((key.to_vec(), encoding::decode(value)?));
             Ok(())
         })?;
         for (key, declaration) in declared {
@@ -241,7 +241,7 @@ impl StateStore {
             changes.put(key, encoding::encode(&declared)?);
             return self.backend.write(changes);
         };
-        let found = decode_declaration(&found)?;
+        let found: Declaration = encoding::decode(&found)?;
         if found == declared {
             return Ok(());
         }
@@ -329,10 +329,6 @@ impl std::fmt::Debug for StateStore {
             .field("now_ms", &self.horizon.get())
             .finish_non_exhaustive()
     }
-}
-
-fn decode_declaration(bytes: &[u8]) -> Result<Declaration> {
-    encoding::decode(bytes)
 }
 
 /// Refuses a store that this program can't read, or that is another one's.

@@ -95,11 +95,7 @@ fn watch(
         changed = app.is_lost();
         if event::poll(TICK)? {
             match event::read()? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    if !app.key(key) {
-                        break;
-                    }
-                }
+                Event::Key(key) if key.kind != KeyEventKind::Release && !app.key(key) => break,
                 _ => {}
             }
             changed = true;

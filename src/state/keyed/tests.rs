@@ -143,3 +143,27 @@ fn a_shorter_time_to_live_overwrites_no_element() {
         assert_eq!(for_ever.get(store, "a").unwrap(), [5, 6]);
     });
 }
+
+#[test]
+fn a_value_that_is_put_ahead_of_the_stores_time_lives_as_long_after_its_own() {
+    for_both(|store| {
+        let ttl = Some(Duration::from_millis(10));
+        let state: ValueState<str, u64> = store.value("ahead", ttl).unwrap();
+        store.advance_to(100);
+        let values = [(1, 150), (2, 50)];
+        let put = |row: usize, _| Some(values[row]);
+        state
+            .update_many_at(store, ["ahead", "behind"], put)
+            .unwrap();
+        for (now_ms, ahead, behind) in [
+            (109, Some(1), Some(2)),
+            (110, Some(1), None),
+            (159, Some(1), None),
+            (160, None, None),
+        ] {
+            store.advance_to(now_ms);
+            assert_eq!(state.get(store, "ahead").unwrap(), ahead, "at {now_ms}");
+            assert_eq!(state.get(store, "behind").unwrap(), behind, "at {now_ms}");
+        }
+    });
+}
