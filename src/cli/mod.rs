@@ -63,9 +63,8 @@ fn program() -> &'static str {
 #[cfg(test)]
 pub(crate) fn parse(words: &[String]) -> Result<(), clap::Error> {
     let program = "calve".to_owned();
-    args::command(&[])
-        .try_get_matches_from([&program].into_iter().chain(words))
-        .map(drop)
+    let words = [&program].into_iter().chain(words);
+    args::command(&[]).try_get_matches_from(words).map(drop)
 }
 
 fn dispatch(command: Command, dataflows: &[Dataflow]) -> Result<()> {

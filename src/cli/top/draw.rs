@@ -23,7 +23,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, now_ms: i64) {
     let area = frame.area();
     if area.width < LEAST.0 || area.height < LEAST.1 {
         let (width, height) = LEAST;
-        let text = format!("calve top needs {width} × {height} at least (q ends)");
+        let text = format!("calve top needs {width} × {height} at least (q leaves)");
         return frame.render_widget(Paragraph::new(text), area);
     }
     let rows = [
