@@ -200,6 +200,35 @@ fn those_who_hang_or_never_read_take_less_than_a_hundredth_of_a_core() {
 }
 
 #[test]
+fn scrapers_that_hang_take_a_bounded_number_of_files_and_the_pipeline_goes_on() {
+    let topic = Topic::create("scrapers", 2);
+    let load = Load::start(&topic, 2_000);
+    let pipeline = Pipeline::new(&topic);
+    let run = pipeline.run().workers(2).set("rest.port", "off");
+    let running = run.set("metrics.prometheus-port", "0").start();
+    running.wait_rows(1);
+    let said = running.output();
+    let (_, address) = said.split_once("metrics at http://").expect("an endpoint");
+    let (address, _) = address.split_once("/metrics").expect("an address");
+    let hanging = hang(address.parse().expect("an address"), "/metrics", 600);
+    let before = running.committed_rows();
+    eventually("rows go on to be committed", || {
+        running.committed_rows() > before + 5_000
+    });
+    let files = fs::read_dir(format!("/proc/{}/fd", running.pid()));
+    let files = files.expect("a running process").count();
+    assert!(files < 400, "{files} open files");
+    drop(hanging);
+    eventually("a scrape is answered", || {
+        running.figures(["calve_records_read_total"]).is_some()
+    });
+    let produced = load.stop();
+    running.drain();
+    pipeline.run().bounded().run().expect_code(0);
+    pipeline.assert_exactly(&produced);
+}
+
+#[test]
 fn what_is_switched_off_does_not_listen() {
     let topic = Topic::create("off", 1);
     let produced = Producer::new(&topic).samples(10).finish();
