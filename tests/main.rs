@@ -3,6 +3,7 @@
 
 mod support;
 
+mod abuse;
 mod audit;
 mod bad_input;
 mod catalogs;
