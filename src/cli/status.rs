@@ -25,6 +25,8 @@ const PARTITIONS_SHOWN: usize = 10;
 /// Values are wrapped, so that a line has at most 80 letters.
 const WIDTH: usize = 80 - MARGIN;
 const MARGIN: usize = 15;
+/// Between a number and its unit no line ends.
+const GLUE: char = '\u{a0}';
 
 /// `calve status --json`.
 #[derive(Serialize)]
@@ -101,7 +103,7 @@ fn text(state: &State, url: &str, findings: &[Finding], paint: Paint) -> String 
         ..
     } = state;
     let number = |number: u64| HumanCount(number).to_string();
-    let bytes = |number: u64| HumanBytes(number).to_string();
+    let bytes = |number: u64| glued(HumanBytes(number));
     let verdict = match findings.is_empty() {
         true => paint.apply(Shade::Good, "healthy"),
         false => paint.apply(Shade::Bad, "not healthy"),
@@ -112,7 +114,7 @@ fn text(state: &State, url: &str, findings: &[Finding], paint: Paint) -> String 
     }
     text.push('\n');
     let mut line = |name: &str, value: String| {
-        let value = wrapped(&value, WIDTH, &" ".repeat(MARGIN));
+        let value = wrapped(&value, WIDTH, &" ".repeat(MARGIN)).replace(GLUE, " ");
         let _ = writeln!(text, "  {name:11}  {value}");
     };
     line(
@@ -196,16 +198,21 @@ fn text(state: &State, url: &str, findings: &[Finding], paint: Paint) -> String 
     text
 }
 
+/// In one piece.
+fn glued(text: impl ToString) -> String {
+    text.to_string().replace(' ', &GLUE.to_string())
+}
+
 fn last_checkpoint(state: &State) -> String {
     match state.checkpoints.latest.durable() {
         Some(last) => format!(
             "epoch {}, {} ago: {} in {}, {}, took {}",
             last.epoch,
-            ago(state.at_ms, last.ended_ms()),
-            count(last.records, "record"),
-            count(last.files, "file"),
-            HumanBytes(last.bytes),
-            span_ms(last.duration_ms.unwrap_or_default())
+            glued(ago(state.at_ms, last.ended_ms())),
+            glued(count(last.records, "record")),
+            glued(count(last.files, "file")),
+            glued(HumanBytes(last.bytes)),
+            glued(span_ms(last.duration_ms.unwrap_or_default()))
         ),
         None => "none yet by this process".to_owned(),
     }

@@ -107,11 +107,7 @@ fn lines(app: &App, state: &State) -> Paragraph<'static> {
         .into_iter()
         .chain(named("   delay ", delay))
         .chain(alarming("rejects", state.rejects.count))
-        .chain(alarming("restarts", figures.restarts))
-        .chain(alarming(
-            "failed checkpoints",
-            state.checkpoints.counts.failed,
-        ));
+        .chain(alarming("restarts", figures.restarts));
     let second = named(
         " committed ",
         format!(

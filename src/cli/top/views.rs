@@ -20,6 +20,8 @@ use crate::verify::words::span_ms;
 const FRAME: u16 = 2;
 const FRAME_AND_NAMES: u16 = 3;
 const BAR: u16 = 20;
+/// The widths of the columns of checkpoints, but for the last one: epoch, status, at, took, records, files, size.
+const COLUMNS: [u16; 7] = [6, 11, 8, 8, 11, 5, 10];
 
 pub(super) fn partitions(frame: &mut Frame<'_>, area: Rect, app: &mut App, state: &State) {
     let shown = state.lag.shown.len();
@@ -129,11 +131,11 @@ pub(super) fn operators(frame: &mut Frame<'_>, area: Rect, app: &mut App, state:
     });
     let workers = (4 * graph.workers.len()).clamp(9, 36) as u16;
     let widths = [
-        Constraint::Fill(2),
+        Constraint::Fill(1),
         Constraint::Length(6),
         Constraint::Length(workers),
-        Constraint::Length(13),
-        Constraint::Fill(1),
+        Constraint::Length(11),
+        Constraint::Length(12),
         Constraint::Length(6),
         Constraint::Length(5),
     ];
@@ -148,7 +150,10 @@ pub(super) fn operators(frame: &mut Frame<'_>, area: Rect, app: &mut App, state:
     ];
     let table = Table::new(rows, widths)
         .header(Row::new(names).style(theme.of(Shade::Faint)))
-        .block(framed(theme, graph.says.trim_end_matches('.')));
+        .block(framed(
+            theme,
+            shortened(&graph.says, area.width.saturating_sub(4).into()),
+        ));
     frame.render_widget(table, area);
 }
 
@@ -176,6 +181,11 @@ pub(super) fn history(frame: &mut Frame<'_>, area: Rect, app: &App, state: &Stat
         span_ms(state.checkpoints.config.interval_ms)
     );
     let history = &state.checkpoints.history;
+    // What the other columns leave, with a space behind each.
+    let room = usize::from(
+        area.width
+            .saturating_sub(FRAME + COLUMNS.iter().sum::<u16>() + COLUMNS.len() as u16),
+    );
     let rows = history.iter().skip(pass).map(|checkpoint| {
         let (status, style) = match checkpoint.status {
             CheckpointStatus::Completed => ("completed", theme.of(Shade::Good)),
@@ -191,19 +201,11 @@ pub(super) fn history(frame: &mut Frame<'_>, area: Rect, app: &App, state: &Stat
             number(HumanCount(checkpoint.records).to_string()),
             number(HumanCount(checkpoint.files).to_string()),
             number(HumanBytes(checkpoint.bytes).to_string()),
-            Text::raw(remark(checkpoint)),
+            Text::raw(shortened(&remark(checkpoint), room)),
         ])
     });
-    let widths = [
-        Constraint::Length(7),
-        Constraint::Length(11),
-        Constraint::Length(8),
-        Constraint::Length(8),
-        Constraint::Length(11),
-        Constraint::Length(5),
-        Constraint::Length(10),
-        Constraint::Fill(1),
-    ];
+    let widths = COLUMNS.map(Constraint::Length);
+    let widths = widths.into_iter().chain([Constraint::Fill(1)]);
     let right = |name: &'static str| Text::raw(name).right_aligned();
     let names = [
         right("epoch"),
