@@ -34,7 +34,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Modules that only tests have.
-const OF_TESTS: [&str; 2] = ["dice", "documentation"];
+const OF_TESTS: [&str; 3] = ["counting", "dice", "documentation"];
 
 /// What the map names of others: the crate itself, timely's and Iceberg's items, a variable of the crate `fail`.
 const FOREIGN: [&str; 4] = ["calve", "SyncActivator", "Transaction", "FAILPOINTS"];
