@@ -80,6 +80,9 @@ struct Declaration {
     kind: StateKind,
 }
 
+/// Room for a key of usual length, such as a UUID as text, so that it is encoded without a second allocation.
+const KEY_BYTES: usize = 64;
+
 /// Where the header is.
 fn header_key() -> Vec<u8> {
     [&encoding::HEADER[..], b"header"].concat()
@@ -283,7 +286,7 @@ impl StateStore {
 
     /// The bytes of a key of one of this store's states.
     pub(super) fn key<K: Serialize + ?Sized>(&self, state: u32, key: &K) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(KEY_BYTES);
         self.key_behind(&mut bytes, state, key)?;
         Ok(bytes)
     }

@@ -86,7 +86,7 @@ impl Loads {
                 let [plain, transactional] = loads.map(Load::stop);
                 Input::Samples(plain.and(&transactional))
             }
-            Loads::Measurements(loads) => Input::Measurements(loads.map(Load::stop)),
+            Loads::Measurements(loads) => Input::Measurements(loads.map(Load::stop).into()),
         }
     }
 }
@@ -94,7 +94,7 @@ impl Loads {
 /// What was written.
 enum Input {
     Samples(Produced),
-    Measurements([Measurements; 2]),
+    Measurements(Box<[Measurements; 2]>),
 }
 
 impl Input {
@@ -116,7 +116,7 @@ impl Input {
                 }
             }
             Input::Measurements(produced) => {
-                let [plain, transactional] = produced;
+                let [plain, transactional] = produced.as_ref();
                 let table = Statistics::read(pipeline, &[plain, transactional]);
                 outcome.records = plain.count + transactional.count;
                 outcome.lost = outcome.records.saturating_sub(table.counted);
