@@ -15,16 +15,18 @@
 //! | at *t* | before *t* + `dedup.ttl` | is dropped |
 //! | at *t* | later | comes into the table; the key was seen at its time now |
 //!
-//! Times are Kafka's timestamps of the records (a record without one is of 1970). A key is forgotten when a record
-//! has come whose time is `dedup.ttl` later, but no time in the future counts for that: one producer whose clock
-//! is wrong must not empty the memory. So `dedup.ttl` must be longer than partitions are apart when a backlog is
-//! read: where one is far ahead, keys of the others are forgotten early. A record with a null in its key is equal to none, as in SQL.
+//! Times are Kafka's timestamps of the records (a record without one is of 1970). A key is forgotten when records
+//! have come from every partition whose time is `dedup.ttl` later ([`Watermark`]; a partition from which nothing comes
+//! is waited for ten minutes), so partitions may be apart by as much as they like. No time in the future counts for
+//! that: one producer whose clock is wrong must not empty the memory. A record with a null in its key is equal to none,
+//! as in SQL.
 //!
 //! The first is the first that is *read*: of copies in different partitions that may be any.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use calve::prelude::*;
+use chrono::Utc;
 
 /// Kafka topics into one Iceberg table, without the records whose key was seen before.
 pub const DEDUP: Dataflow = Dataflow::new(
@@ -53,6 +55,7 @@ fn build(job: &Job<'_>) -> Result<()> {
         at: state.store().value("seen", settings.ttl)?,
         key: key.clone(),
         ttl_ms: settings.ttl.map(|ttl| ttl.as_millis() as i64),
+        watermark: job.watermark(),
     };
     let process = job.process();
 
@@ -77,6 +80,7 @@ struct Seen {
     at: ValueState<Key, i64>,
     key: KeyColumns,
     ttl_ms: Option<i64>,
+    watermark: Watermark,
 }
 
 impl Seen {
@@ -87,7 +91,7 @@ impl Seen {
             Some(times) => times.map(Option::unwrap_or_default).collect(),
             None => vec![0; rows.batch.num_rows()],
         };
-        let clock_ms = now_ms();
+        let clock_ms = Utc::now().timestamp_millis();
         let by_now = |time: i64| time.min(clock_ms).max(0) as u64;
         let mut keep = Vec::with_capacity(times.len());
         self.at.update_many_at(store, keys.iter(), |row, seen| {
@@ -96,8 +100,10 @@ impl Seen {
             keep.push(is_new);
             (is_new && !null).then(|| (time, by_now(time)))
         })?;
-        if let (Some(_), Some(&latest)) = (self.ttl_ms, times.iter().max()) {
-            store.advance_to(by_now(latest));
+        if self.ttl_ms.is_some()
+            && let Some(watermark) = self.watermark.advance(rows, Instant::now())
+        {
+            store.advance_to(by_now(watermark));
         }
         Ok(keep)
     }
@@ -110,9 +116,4 @@ impl Seen {
             (Some(seen), Some(ttl)) => time < seen.saturating_add(ttl),
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as i64)
 }

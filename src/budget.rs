@@ -1,18 +1,22 @@
 //! Back-pressure: how much a worker may hold between Kafka and the table.
 //!
-//! Timely's channels are unbounded, so the source is the only valve. Two limits bound a worker:
+//! Timely's channels are unbounded, so the source is the only valve. Two limits hold it:
 //!
-//! * **in flight**: bytes of messages read and not yet encoded. Each batch carries a [`Charge`]; when
+//! * **in flight**, of a worker: bytes of messages read and not yet encoded. Each batch carries a [`Charge`]; when
 //!   the last holder drops it, the bytes are free again and the source is woken. Crediting when the
 //!   *writer has encoded* them, not when the epoch ends, is what keeps a long epoch from
 //!   deadlocking on its own budget.
-//! * **uncommitted**: bytes of staged files whose commit is not proved. They are on disk or in the
-//!   object store, not in memory; the limit bounds what a dead catalog may pile up there.
+//! * **uncommitted**, of all workers of the process together: bytes of staged files whose commit is not proved.
+//!   They are on disk or in the object store, not in memory; the limit bounds what a dead catalog may pile up
+//!   there. Rows that go to the worker that holds their key are staged by another one than has read them, so no
+//!   worker's own account could hold the right source.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prometheus_client::metrics::gauge::Gauge;
 use timely::scheduling::Activator;
@@ -28,12 +32,39 @@ pub struct Budget(Rc<Account>);
 struct Account {
     in_flight_max: u64,
     in_flight: Cell<u64>,
-    uncommitted_max: u64,
-    uncommitted: RefCell<BTreeMap<Epoch, u64>>,
+    uncommitted: Arc<Uncommitted>,
     /// Woken when the budget goes from exhausted to free.
     source: RefCell<Option<Activator>>,
     in_flight_gauge: Gauge,
-    uncommitted_gauge: Gauge,
+}
+
+/// What is staged by all workers of a process and not committed.
+///
+/// Each worker hears of each outcome, and is woken by it. Whoever is first notes it for all; the others find it noted.
+#[derive(Debug)]
+pub struct Uncommitted {
+    max: u64,
+    by_epoch: Mutex<BTreeMap<Epoch, u64>>,
+    /// Of all epochs: asked for each time something is read.
+    total: AtomicU64,
+    gauge: Gauge,
+}
+
+impl Uncommitted {
+    /// Nothing is staged yet; the limit is in bytes.
+    pub fn new(max: u64, metrics: &Metrics) -> Self {
+        Self {
+            max,
+            by_epoch: Mutex::default(),
+            total: AtomicU64::new(0),
+            gauge: metrics.uncommitted_bytes.clone(),
+        }
+    }
+
+    fn by_epoch(&self) -> MutexGuard<'_, BTreeMap<Epoch, u64>> {
+        // Every statement under this lock leaves the map valid.
+        self.by_epoch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A part of a worker's memory that is in use until this is dropped.
@@ -67,16 +98,14 @@ impl fmt::Debug for Charge {
 }
 
 impl Budget {
-    /// An account with nothing on it. Both limits are in bytes.
-    pub fn new(in_flight_max: u64, uncommitted_max: u64, metrics: &Metrics) -> Self {
+    /// An account with nothing on it; the limit is in bytes.
+    pub fn new(in_flight_max: u64, uncommitted: Arc<Uncommitted>, metrics: &Metrics) -> Self {
         Self(Rc::new(Account {
             in_flight_max,
             in_flight: Cell::new(0),
-            uncommitted_max,
-            uncommitted: RefCell::default(),
+            uncommitted,
             source: RefCell::default(),
             in_flight_gauge: metrics.in_flight_bytes.clone(),
-            uncommitted_gauge: metrics.uncommitted_bytes.clone(),
         }))
     }
 
@@ -94,12 +123,12 @@ impl Budget {
     /// True when so much is staged for the open epoch, and rides with it, that only its commit can
     /// help; what is staged for earlier epochs is being committed already.
     pub fn needs_commit_of(&self, open: Epoch) -> bool {
-        let uncommitted = self.0.uncommitted.borrow();
-        uncommitted.get(&open).copied().unwrap_or(0) >= self.0.uncommitted_max
+        let staged = self.0.uncommitted.by_epoch().get(&open).copied();
+        staged.unwrap_or(0) >= self.0.uncommitted.max
     }
 
     fn is_uncommitted_full(&self) -> bool {
-        self.0.uncommitted.borrow().values().sum::<u64>() >= self.0.uncommitted_max
+        self.0.uncommitted.total.load(Ordering::Relaxed) >= self.0.uncommitted.max
     }
 
     /// The in-flight limit in bytes.
@@ -119,33 +148,36 @@ impl Budget {
 
     /// Records that `bytes` more are staged for `epoch`.
     pub fn staged(&self, epoch: Epoch, bytes: u64) {
-        *self.0.uncommitted.borrow_mut().entry(epoch).or_default() += bytes;
-        self.0.uncommitted_gauge.inc_by(bytes as i64);
+        let uncommitted = &self.0.uncommitted;
+        *uncommitted.by_epoch().entry(epoch).or_default() += bytes;
+        uncommitted.total.fetch_add(bytes, Ordering::Relaxed);
+        uncommitted.gauge.inc_by(bytes as i64);
     }
 
     /// What was staged up to and including `epoch` now waits for the commit of the epoch after it.
     pub fn rides_on(&self, epoch: Epoch) {
-        let mut uncommitted = self.0.uncommitted.borrow_mut();
-        let later = uncommitted.split_off(&epoch.next());
-        let riding = std::mem::replace(&mut *uncommitted, later);
-        *uncommitted.entry(epoch.next()).or_default() += riding.values().sum::<u64>();
+        let mut by_epoch = self.0.uncommitted.by_epoch();
+        let later = by_epoch.split_off(&epoch.next());
+        let riding = std::mem::replace(&mut *by_epoch, later);
+        *by_epoch.entry(epoch.next()).or_default() += riding.values().sum::<u64>();
     }
 
     /// Forgets what was staged up to and including `epoch`: its commit is proved.
     pub fn committed(&self, epoch: Epoch) {
-        let mut uncommitted = self.0.uncommitted.borrow_mut();
-        let later = uncommitted.split_off(&epoch.next());
-        let committed = std::mem::replace(&mut *uncommitted, later);
+        let uncommitted = &self.0.uncommitted;
+        let mut by_epoch = uncommitted.by_epoch();
+        let later = by_epoch.split_off(&epoch.next());
+        let committed = std::mem::replace(&mut *by_epoch, later);
         let bytes: u64 = committed.values().sum();
-        self.0.uncommitted_gauge.dec_by(bytes as i64);
+        uncommitted.total.fetch_sub(bytes, Ordering::Relaxed);
+        uncommitted.gauge.dec_by(bytes as i64);
     }
 }
 
 /// What is left when a dataflow fails is staged again by the next one: here it counts no more.
-impl Drop for Account {
+impl Drop for Uncommitted {
     fn drop(&mut self) {
-        let left: u64 = self.uncommitted.get_mut().values().sum();
-        self.uncommitted_gauge.dec_by(left as i64);
+        self.gauge.dec_by(*self.total.get_mut() as i64);
     }
 }
 

@@ -20,12 +20,15 @@
 //! | `state-upload` | taken a local snapshot of a state, and begins its upload | yes |
 //! | `state-uploaded` | uploaded it, told nobody | no |
 //! | `commit` | everything of an epoch, and begins its commit | no |
+//! | `state-manifest` | the parts of a state snapshot from all workers, and begins to write its manifest | yes |
 //! | `state-complete` | made the state snapshot durable, and nobody names it | no |
 //! | `before-swap` | written manifests; the catalog does not know of them | yes, not sent |
 //! | `after-swap` | made the swap; the answer is on its way | yes, answer lost |
 //! | `proved` | proved a commit, told nobody | no |
 //! | `state-tidy` | proved a commit, and begins to delete state that nothing can go back to | no |
+//! | `state-import` | copied a savepoint's state to the checkpoint directory, for a claim | no |
 //! | `state-restore` | restored the state of one worker | no |
+//! | `savepoint` | copied the state of a savepoint, if there is any; the savepoint's own file is not there | no |
 //! | `group-offsets` | to write the consumer group's offsets | yes |
 //! | `guard` | been asked for a permit | `off` only |
 //!

@@ -18,7 +18,7 @@
 //! # The rooms
 //!
 //! Bottom up; nothing imports upward. [`error`], [`time`], [`offsets`], [`messages`], [`rows`],
-//! [`alarm`], [`budget`], [`metrics`], [`control`], [`notices`], [`process`] and `failpoint` are what everybody uses. Above them: [`config`] and
+//! [`alarm`], [`budget`], [`metrics`], [`control`], [`notices`], [`process`], `retry` and `failpoint` are what everybody uses. Above them: [`config`] and
 //! [`checkpoint`]; then [`kafka`], [`mod@format`] and [`iceberg`]; then [`state`]; then [`operators`], [`audit`]
 //! and [`inspect`]; then [`observe`] and [`runtime`]; then [`verify`]; then [`cli`]; and on top the dataflows, which use the [`prelude`] only.
 #![deny(missing_docs)]
@@ -51,6 +51,7 @@ pub mod offsets;
 pub mod operators;
 pub mod prelude;
 pub mod process;
+mod retry;
 pub mod rows;
 pub mod runtime;
 pub mod state;

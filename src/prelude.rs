@@ -6,7 +6,7 @@ pub use crate::error::{Error, Result};
 pub use crate::iceberg::{CommitStaged, Stage};
 pub use crate::kafka::KafkaSource;
 pub use crate::operators::{Batch, Decode, Keyed, Rejected, Stateful};
-pub use crate::rows::{Key, KeyColumns, RowStream, Rows};
+pub use crate::rows::{Key, KeyColumns, RowStream, Rows, Watermark};
 pub use crate::runtime::{Dataflow, Job, OwnTable};
 pub use crate::state::{ListState, MapState, StateStore, ValueState};
 pub use crate::time::Epoch;

@@ -53,6 +53,8 @@ pub struct Process {
 #[derive(Debug, Default)]
 struct Drain {
     wished: watch::Sender<bool>,
+    /// True if whoever wishes it will not wait for long.
+    soon: watch::Sender<bool>,
     listeners: Mutex<Vec<SyncActivator>>,
 }
 
@@ -160,6 +162,20 @@ impl Process {
             // An error means the worker is gone, which is what draining is for.
             let _ = listener.activate();
         }
+    }
+
+    /// The same for somebody who does not wait for long: half a minute after its SIGTERM a supervisor kills what has not
+    /// ended.
+    pub fn request_drain_soon(&self) {
+        self.drain.soon.send_replace(true);
+        self.request_drain();
+    }
+
+    /// Returns when [`Process::request_drain_soon`] was called.
+    pub async fn must_drain_soon(&self) {
+        let mut soon = self.drain.soon.subscribe();
+        // The sender lives as long as we do.
+        let _ = soon.wait_for(|&soon| soon).await;
     }
 
     /// True once [`Process::request_drain`] was called.

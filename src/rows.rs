@@ -3,12 +3,13 @@
 mod keys;
 #[cfg(test)]
 mod tests;
+mod watermark;
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{Int32Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use timely::dataflow::Stream;
 
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::time::Epoch;
 
 pub use keys::{Key, KeyColumns, Keys};
+pub use watermark::Watermark;
 
 /// Rows on their way: what the operators of a dataflow take and give.
 pub type RowStream<'scope> = Stream<'scope, Epoch, Vec<Rows>>;
@@ -78,6 +80,19 @@ impl Rows {
         columns[index] = Arc::clone(&values);
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(misfit)?;
         Ok(Self { batch, ..self })
+    }
+
+    /// Topic and partition of each row; an empty name and 0 if the table does not have both columns.
+    pub fn origins(&self) -> impl Iterator<Item = (&str, i32)> {
+        let topics = self.batch.column_by_name("_topic");
+        let partitions = self.batch.column_by_name("_partition");
+        let topics = topics.and_then(|column| column.as_string_opt::<i32>());
+        let partitions = partitions.and_then(|column| column.as_primitive_opt::<Int32Type>());
+        let columns = topics.zip(partitions);
+        (0..self.batch.num_rows()).map(move |row| match columns {
+            Some((topics, partitions)) => (topics.value(row), partitions.value(row)),
+            None => ("", 0),
+        })
     }
 
     /// Kafka's timestamp of each row, in milliseconds since 1970; `None` if the table has no column `_timestamp`.

@@ -101,7 +101,7 @@ fn stop_with_savepoint_and_run_from_it_lose_nothing_and_double_nothing() {
     let directory = format!("{}/savepoints", pipeline.dir().display());
     let folder = stop_and_go_on(&pipeline, &topic, &directory);
     let savepoint = read_savepoint(&folder);
-    assert_eq!(savepoint["version"], 1);
+    assert_eq!(savepoint["version"], 2);
     assert_eq!(savepoint["table"], pipeline.table_name());
     assert_eq!(savepoint["marker"]["pipeline"], *pipeline.group);
     let files: Vec<_> = fs::read_dir(&folder).expect("a folder").collect();

@@ -188,3 +188,45 @@ fn a_table_with_other_columns_is_refused_and_wrong_columns_are_named() {
     let refused = run(&records, 1).bounded().run().expect_code(3);
     refused.expect_output(&["sample_id is required and not made"]);
 }
+
+#[test]
+fn a_savepoint_is_a_place_in_the_table_and_the_statistics_come_back_with_it() {
+    let topic = Topic::create("daily_savepoint", 3);
+    let mut pipeline = pipeline(&topic, Catalog::Rest, Warehouse::S3);
+    let mut samples = Samples::new(&topic, 5);
+    samples.produce(1_000);
+    let running = run(&pipeline, 3).set("rest.port", "0").start();
+    pipeline.wait_committed(&topic, 1_000);
+    let directory = pipeline.dir().join("savepoints").display().to_string();
+    let stop = pipeline.calve(&["stop", "--savepoint", "--json", "--path", &directory]);
+    let stopped = stop
+        .arg("--url")
+        .arg(&running.rest().url())
+        .run()
+        .expect_code(0);
+    running.wait(PATIENCE).expect_code(0);
+    let said: serde_json::Value = serde_json::from_str(&stopped.stdout).expect("JSON");
+    let folder = said["location"].as_str().expect("a location");
+    let from = |pipeline: &Pipeline, workers| {
+        let run = run(pipeline, workers).env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
+        run.bounded().arg("--from").arg(folder)
+    };
+
+    samples.produce(1_000);
+    from(&pipeline, 5).run().expect_code(0);
+    assert_right(&pipeline, &samples);
+    let ahead = from(&pipeline, 2).run().expect_code(6);
+    ahead.expect_output(&["would be there twice", "on-rollback=rewind"]);
+
+    // The one commit after the savepoint is undone: its records are counted again, with new ones.
+    pipeline.change_table(json!({ "roll_back": 1 }));
+    samples.produce(500);
+    let rewind = from(&pipeline, 2).set("on-rollback", "rewind");
+    rewind.run().expect_code(0);
+    assert_right(&pipeline, &samples);
+
+    pipeline.table = "another".to_owned();
+    let refused = from(&pipeline, 2).run().expect_code(6);
+    refused.expect_output(&["the state of daily_stats is in its table", "without --from"]);
+    assert_eq!(pipeline.markers(), [] as [serde_json::Value; 0]);
+}

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::support::{
-    Calve, Catalog, Load, Pipeline, Produced, Producer, Topic, Warehouse, eventually, free_port,
+    Action, Calve, Catalog, Load, Pipeline, Produced, Producer, Proxy, Request, Services, Topic,
+    Warehouse, eventually, free_port,
 };
 
 /// To the end of the topic, with so many workers, in one commit.
@@ -155,6 +158,46 @@ fn a_key_comes_again_when_its_time_to_live_is_over_by_the_records_own_time() {
     bounded();
     let expected = ["0", "9", "10", "19", "20"].map(|minute| json!(minute));
     assert_eq!(minutes(), expected);
+}
+
+#[test]
+fn a_partition_that_is_far_ahead_makes_the_others_forget_nothing() {
+    let topic = Topic::create("dedup_apart", 2);
+    let pipeline = Pipeline::new(&topic);
+    let mut producer = Producer::new(&topic);
+    let mut send = |records: &[(i32, &str, i64)]| {
+        for (partition, key, minute) in records {
+            let payload = format!(r#"{{"sample_id":"{key}","unit":"{minute}"}}"#);
+            let at = 1_700_000_000_000 + minute * 60_000;
+            producer.raw_at(*partition, at, payload.as_bytes());
+        }
+        producer.finish();
+        let run = pipeline.dedup().workers(2).bounded();
+        run.env("CALVE_DEDUP_TTL", "10min").run().expect_code(0);
+        let mut seen: Vec<_> = pipeline.read().rows;
+        seen.sort_by_key(|row| (row["_partition"].as_i64(), row["_offset"].as_i64()));
+        let text = |row: &std::collections::BTreeMap<String, serde_json::Value>| {
+            let text = |name: &str| row[name].as_str().expect("a text").to_owned();
+            (text("sample_id"), text("unit"))
+        };
+        seen.iter().map(text).collect::<Vec<_>>()
+    };
+    let pair = |key: &str, minute: &str| (key.to_owned(), minute.to_owned());
+    send(&[
+        (0, "ahead", 5_000),
+        (0, "early", 0),
+        (1, "a", 0),
+        (1, "b", 1),
+    ]);
+    // A day and more behind, and repeated within ten minutes of its own time.
+    let seen = send(&[(0, "ahead", 5_009), (1, "a", 9), (1, "b", 11)]);
+    let first = [
+        pair("ahead", "5000"),
+        pair("early", "0"),
+        pair("a", "0"),
+        pair("b", "1"),
+    ];
+    assert_eq!(seen, [&first[..], &[pair("b", "11")]].concat());
 }
 
 #[test]
@@ -330,5 +373,47 @@ fn a_checkpoint_whose_state_can_not_be_uploaded_fails_and_its_files_ride_with_th
     running.drain();
     let produced = load.stop();
     finish(&pipeline, 2);
+    pipeline.read().assert_deduplicated(&produced);
+}
+
+#[test]
+fn a_signal_to_end_does_not_wait_for_an_upload_that_hangs() {
+    let topic = Topic::create("dedup_hang", 3);
+    let pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
+    let hangs = Arc::new(AtomicBool::new(false));
+    let (asked, hanging) = (Arc::new(AtomicBool::new(false)), Arc::clone(&hangs));
+    let has_hung = Arc::clone(&asked);
+    let proxy = Proxy::start(&Services::get().s3_endpoint, move |request: &Request| {
+        if !hanging.load(Ordering::Relaxed) || !request.path.contains("/checkpoints/") {
+            return Action::Pass;
+        }
+        asked.store(true, Ordering::Relaxed);
+        Action::Delay(Duration::from_secs(300))
+    });
+    let load = Load::repeating(&topic, 1_000, 3, 9);
+    let run = pipeline.dedup().workers(2).env("S3_ENDPOINT", &proxy.url());
+    let running = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "300").start();
+    running.wait_rows(1_000);
+    hangs.store(true, Ordering::Relaxed);
+    eventually("an upload hangs", || has_hung.load(Ordering::Relaxed));
+    running.sigterm();
+    // A supervisor kills after half a minute.
+    let ended = running.wait(Duration::from_secs(29)).expect_code(4);
+    ended.expect_output(&["was not uploaded within 12s of draining"]);
+    let produced = load.stop();
+    finish(&pipeline, 3);
+    pipeline.read().assert_deduplicated(&produced);
+}
+
+#[test]
+fn a_manifest_of_the_state_that_can_not_be_written_at_once_is_written_again() {
+    let topic = Topic::create("dedup_manifest", 2);
+    let pipeline = Pipeline::new(&topic);
+    let (_, produced) = repeating(&topic, 2_000);
+    let run = pipeline.dedup().workers(2).bounded();
+    let run = run
+        .env("FAILPOINTS", "state-manifest=3*return(error)")
+        .run();
+    run.expect_code(0).expect_output(&["is tried again"]);
     pipeline.read().assert_deduplicated(&produced);
 }

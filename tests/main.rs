@@ -33,6 +33,7 @@ mod restart;
 mod restarts;
 mod retention;
 mod retries;
+mod savepoints;
 mod security;
 mod settings;
 mod state;

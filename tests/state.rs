@@ -245,16 +245,20 @@ async fn a_savepoint_goes_from_s3_to_a_disk_and_back() {
     put(&mut stores, 0..1_000);
     let (id, _) = bucket.checkpoint(&mut stores, 1, 1).await;
     let disk = bucket.disk.path().display().to_string();
-    let bucket_of_other = format!("s3://{}/{}", Services::get().s3_bucket, other.prefix);
-    for location in [disk, bucket_of_other] {
-        let savepoint = bucket
-            .snapshots
-            .export(&id, &location, &s3())
-            .await
-            .expect("a copy");
-        let savepoint = Snapshot::open_savepoint(&savepoint, &s3())
-            .await
-            .expect("a savepoint");
-        assert_keys(&mut [other.store(0, 1, Some(&savepoint)).await], 0..1_000);
+    let on_s3 = format!(
+        "s3://{}/{}/savepoint",
+        Services::get().s3_bucket,
+        other.prefix
+    );
+    for location in [format!("{disk}/savepoint"), on_s3] {
+        let s3 = s3();
+        let export = bucket.snapshots.export(&id, &location, &s3);
+        export.await.expect("a copy");
+        let savepoint = Snapshot::open_savepoint(&location, &s3).await;
+        let savepoint = savepoint.expect("a savepoint");
+        let import = other.snapshots.import(&savepoint, Generation(1), Epoch(0));
+        let id = import.await.expect("a snapshot");
+        let snapshot = other.snapshots.read(&id).await.expect("a snapshot");
+        assert_keys(&mut [other.store(0, 1, Some(&snapshot)).await], 0..1_000);
     }
 }

@@ -1,7 +1,9 @@
 use super::*;
 
 fn budget() -> Budget {
-    Budget::new(100, 1000, &Metrics::default())
+    let metrics = Metrics::default();
+    let uncommitted = Arc::new(Uncommitted::new(1000, &metrics));
+    Budget::new(100, uncommitted, &metrics)
 }
 
 #[test]
@@ -46,19 +48,38 @@ fn what_rides_with_the_open_epoch_asks_for_its_commit() {
 fn the_gauge_counts_what_is_staged_and_not_committed_also_across_a_restart() {
     let metrics = Metrics::default();
     let gauge = metrics.uncommitted_bytes.clone();
-    let (first, other) = (
-        Budget::new(100, 1000, &metrics),
-        Budget::new(100, 1000, &metrics),
-    );
+    let uncommitted = Arc::new(Uncommitted::new(1000, &metrics));
+    let budget = || Budget::new(100, Arc::clone(&uncommitted), &metrics);
+    let (first, other) = (budget(), budget());
     first.staged(Epoch(3), 600);
     other.staged(Epoch(3), 50);
     first.rides_on(Epoch(3));
     first.staged(Epoch(4), 30);
     assert_eq!(gauge.get(), 680);
+    // The other one hears of it, too.
+    other.rides_on(Epoch(3));
     first.committed(Epoch(3));
     assert_eq!(gauge.get(), 680);
-    first.committed(Epoch(4));
-    assert_eq!(gauge.get(), 50);
-    drop((first, other));
+    for budget in [&first, &other] {
+        budget.committed(Epoch(4));
+        assert_eq!(gauge.get(), 0);
+    }
+    first.staged(Epoch(5), 20);
+    drop((first, other, uncommitted));
     assert_eq!(gauge.get(), 0);
+}
+
+#[test]
+fn what_one_worker_stages_holds_the_source_of_another() {
+    let metrics = Metrics::default();
+    let uncommitted = Arc::new(Uncommitted::new(1000, &metrics));
+    let budget = || Budget::new(100, Arc::clone(&uncommitted), &metrics);
+    let (reads, holds_the_keys) = (budget(), budget());
+    holds_the_keys.staged(Epoch(3), 600);
+    assert!(reads.has_room());
+    holds_the_keys.staged(Epoch(3), 400);
+    assert!(!reads.has_room());
+    assert!(reads.needs_commit_of(Epoch(3)));
+    reads.committed(Epoch(3));
+    assert!(reads.has_room() && holds_the_keys.has_room());
 }

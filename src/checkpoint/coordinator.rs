@@ -151,7 +151,7 @@ pub fn coordinator<'scope>(
                 Step::CloseLast => true,
             };
             let epoch = *current.time();
-            process.control().closed(epoch);
+            process.control().closed(epoch, last);
             output
                 .activate()
                 .session(current)

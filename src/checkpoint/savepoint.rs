@@ -1,16 +1,17 @@
 //! Savepoints: what one says, and whether a table may be gone on from there.
 //!
 //! A savepoint is a folder with a file [`FILE`] in it, written last. It holds the marker at which the pipeline stood,
-//! so it says which table, which offsets and which state belong together. The rows stay in the table: a savepoint is a
-//! place to go on from, no copy of the data.
+//! so it says which table, which offsets and which state belong together, and beside it lies a copy of that state. The
+//! rows stay in the table: a savepoint is a place to go on from, no copy of the data.
 //!
 //! Going on from an older place while the table holds what came after it would write the same records twice. So a start
 //! from a savepoint is decided about like any other start, by a pure function: [`decide`].
 
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash64;
 
 use super::decisions::Start;
-use super::marker::Marker;
+use super::marker::{EMPTY_STATE, Marker};
 use super::positions::Carried;
 use crate::config::OnRollback;
 use crate::error::{Error, Result};
@@ -21,7 +22,14 @@ use crate::time::{Epoch, Generation};
 mod tests;
 
 /// The newest format this program reads, and the one it writes.
-pub const VERSION: u32 = 1;
+///
+/// | format | |
+/// |---|---|
+/// | 1 | offsets only |
+/// | 2 | may have state beside it; the file has a checksum |
+///
+/// Whatever a later program adds needs a later format, because the checksum is that of the fields known here.
+pub const VERSION: u32 = 2;
 
 /// The name of the file.
 pub const FILE: &str = "savepoint.json";
@@ -48,10 +56,19 @@ pub struct Savepoint {
     pub state: Option<String>,
 }
 
-/// Only as much as every version of the format has.
+/// Only as much as every version of the format has; the checksum from 2 on.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
+    checksum: Option<String>,
+}
+
+/// What stands in the file.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    #[serde(flatten)]
+    savepoint: &'a Savepoint,
+    checksum: String,
 }
 
 impl Savepoint {
@@ -62,14 +79,81 @@ impl Savepoint {
                 .caused_by(error)
                 .advice("nothing was started; it is damaged, or no savepoint: name another one")
         };
-        let Versioned { version } = serde_json::from_slice(json).map_err(damaged)?;
+        let Versioned { version, checksum } = serde_json::from_slice(json).map_err(damaged)?;
         if version > VERSION {
             return Err(Error::data(format!(
                 "the savepoint {place} has format {version}, this program reads up to {VERSION}"
             ))
             .advice("a newer calve has written it: run that version"));
         }
-        serde_json::from_slice(json).map_err(damaged)
+        let savepoint: Self = serde_json::from_slice(json).map_err(damaged)?;
+        let expected = savepoint.checksum()?;
+        let is_sealed = version > 1 || checksum.is_some();
+        if is_sealed && checksum.as_ref() != Some(&expected) {
+            let found = checksum.as_deref().unwrap_or("none");
+            return Err(Error::data(format!(
+                "the savepoint {place} is damaged: its checksum is {found}, its content has {expected}"
+            ))
+            .advice("nothing was started; restore the file from a copy of the savepoint, or name another one"));
+        }
+        Ok(savepoint)
+    }
+
+    /// The text of the file.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let sealed = Sealed {
+            savepoint: self,
+            checksum: self.checksum()?,
+        };
+        serde_json::to_vec_pretty(&sealed).map_err(unwritable)
+    }
+
+    /// Of the text without white space.
+    fn checksum(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(unwritable)?;
+        Ok(format!("xxh64:{:016x}", XxHash64::oneshot(0, &json)))
+    }
+
+    /// Decides where the state is that belongs to what is carried forward from this savepoint: in its folder, at the path
+    /// returned; or where the table's marker says (`None`).
+    ///
+    /// | the savepoint's state | the dataflow keeps state | carried forward are | |
+    /// |---|---|---|---|
+    /// | none | no | | none |
+    /// | the empty one | | | what the marker says: the empty one |
+    /// | S | yes | the savepoint's offsets | its copy of S |
+    /// | S | yes | those, and partitions that have joined since | the marker's: it knows their records, S does not |
+    /// | none | yes | | refuse: the state would not know what came before |
+    /// | S | no | | refuse: the state would be lost |
+    /// | S, but there is no copy | yes | | refuse: damaged |
+    pub fn state_copy(
+        &self,
+        carried: &Carried,
+        dataflow: &str,
+        keeps_state: bool,
+    ) -> Result<Option<&str>> {
+        let advice = "nothing was read and nothing was touched; run the dataflow that the savepoint was made of";
+        let copy = match (self.marker.state_snapshot.as_deref(), keeps_state) {
+            (None, false) | (Some(EMPTY_STATE), _) => return Ok(None),
+            (None, true) => {
+                return Err(Error::config(format!(
+                    "dataflow {dataflow} keeps state, and the savepoint is that of a dataflow without state"
+                ))
+                .advice(advice));
+            }
+            (Some(_), false) => {
+                return Err(Error::config(format!(
+                    "dataflow {dataflow} keeps no state, and the savepoint has some"
+                ))
+                .advice(advice));
+            }
+            (Some(_), true) => self.state.as_deref(),
+        };
+        let copy = copy.ok_or_else(|| {
+            Error::data("the savepoint names a state and has no copy of it")
+                .advice("nothing was started; it is damaged: name another one")
+        })?;
+        Ok((carried.next == self.marker.next).then_some(copy))
     }
 
     /// The place itself, for a table that knows nothing of the pipeline yet.
@@ -82,6 +166,10 @@ impl Savepoint {
             ..Carried::from(&self.marker)
         }
     }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::internal("a savepoint can't be written as JSON").caused_by(error)
 }
 
 /// The table that a pipeline is to go on in, as its start has observed it.

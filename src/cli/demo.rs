@@ -20,7 +20,6 @@ use iceberg::table::Table;
 use rdkafka::config::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use tokio::runtime::Runtime;
 
 use super::args::DemoArgs;
 use super::generate::{COLUMNS, create_topic, produce};
@@ -220,18 +219,9 @@ fn settings(flags: Vec<(String, String)>) -> Result<Settings> {
     })
 }
 
-/// What the table is read back on.
-fn reading_runtime() -> Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("no async runtime").caused_by(error))
-}
-
 /// What is in the table, where it is, and how to look at it with other programs.
 fn show(settings: &Settings, directory: &Path) -> Result<()> {
-    let runtime = reading_runtime()?;
+    let runtime = runtime::async_runtime()?;
     let OpenTable { table, .. } =
         runtime.block_on(table::open(settings, Columns::declared(settings)?))?;
     let rows = runtime.block_on(first_rows(&table))?;

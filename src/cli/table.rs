@@ -10,16 +10,13 @@ use super::args::SettingsArgs;
 use crate::config::{self, Settings};
 use crate::error::{Error, Result};
 use crate::observe::terminal::is_coloured;
+use crate::runtime::async_runtime;
 pub(super) use crate::runtime::table::load;
 
 /// The settings, and what the reading runs on.
 pub(super) fn prepare(args: &SettingsArgs) -> Result<(Settings, Runtime)> {
     let settings = config::load(&args.layers(Vec::new())?)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
-    Ok((settings, runtime))
+    Ok((settings, async_runtime()?))
 }
 
 /// Prints; a reader that has seen enough (`calve audit | head -1`) is no error.

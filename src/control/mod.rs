@@ -43,6 +43,20 @@ pub enum Ask {
     Checkpoint,
     /// The same, to be kept as a savepoint.
     Savepoint,
+    /// The last checkpoint of the run, which somebody ends: no other is good enough, for records may follow it.
+    LastCheckpoint,
+    /// The same, to be kept as a savepoint.
+    LastSavepoint,
+}
+
+impl Ask {
+    fn is_of_the_last(self) -> bool {
+        matches!(self, Self::LastCheckpoint | Self::LastSavepoint)
+    }
+
+    fn is_for_a_savepoint(self) -> bool {
+        matches!(self, Self::Savepoint | Self::LastSavepoint)
+    }
 }
 
 /// The answer: an epoch that is in the table.
@@ -96,6 +110,12 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// A savepoint that is being made, from before its checkpoint is asked for until it is written or has failed.
+#[derive(Debug)]
+pub struct SavepointUnderWay {
+    _counted: Arc<()>,
+}
+
 /// So many failures are remembered.
 const FAILURES_MAX: usize = 20;
 
@@ -103,6 +123,8 @@ const FAILURES_MAX: usize = 20;
 #[derive(Debug)]
 pub struct Control {
     cancelled: AtomicBool,
+    /// Counts the savepoints that are being made.
+    savepoints: Arc<()>,
     state: Mutex<State>,
 }
 
@@ -133,6 +155,7 @@ impl Default for Control {
         let phase = Phase::Starting;
         Self {
             cancelled: AtomicBool::new(false),
+            savepoints: Arc::default(),
             state: Mutex::new(State {
                 phase,
                 since: BTreeMap::from([(phase, now_ms())]),
@@ -171,6 +194,18 @@ impl Control {
     /// Where savepoints are written; none before the first start has succeeded.
     pub fn savepoints(&self) -> Option<Arc<dyn Savepoints>> {
         self.state().savepoints.clone()
+    }
+
+    /// A savepoint is about to be asked for.
+    pub fn savepoint_begins(&self) -> SavepointUnderWay {
+        SavepointUnderWay {
+            _counted: Arc::clone(&self.savepoints),
+        }
+    }
+
+    /// True while a savepoint is being made: whatever its marker may name must stay until it is copied.
+    pub fn makes_savepoint(&self) -> bool {
+        Arc::strong_count(&self.savepoints) > 1
     }
 
     /// Where the process stands, and when each phase began last, in milliseconds since 1970.
@@ -217,16 +252,21 @@ impl Control {
         self.state().coordinator = Some(coordinator);
     }
 
-    /// True if somebody waits for a close.
+    /// True if somebody waits for a close. Who waits for the last one waits for the end of the run.
     pub fn is_asked(&self) -> bool {
-        !self.state().waiting.is_empty()
+        let state = self.state();
+        let mut waiting = state.waiting.iter();
+        waiting.any(|waiting| !waiting.ask.is_of_the_last())
     }
 
-    /// An epoch was closed: all who are waiting wait for this one now.
-    pub fn closed(&self, epoch: Epoch) {
+    /// An epoch was closed, the last one of the run or not: all who are waiting for such a one wait for this one now.
+    pub fn closed(&self, epoch: Epoch, last: bool) {
         let mut state = self.state();
-        let asks = std::mem::take(&mut state.waiting);
-        let trigger = if asks.iter().any(|waiting| waiting.ask == Ask::Savepoint) {
+        let waiting = std::mem::take(&mut state.waiting).into_iter();
+        let (asks, later): (Vec<_>, Vec<_>) =
+            waiting.partition(|waiting| last || !waiting.ask.is_of_the_last());
+        state.waiting = later;
+        let trigger = if asks.iter().any(|waiting| waiting.ask.is_for_a_savepoint()) {
             Trigger::Savepoint
         } else if asks.is_empty() {
             Trigger::Periodic

@@ -31,13 +31,22 @@ mod reject;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::spec::Schema;
 
 pub use json::JsonDecoder;
 pub use provenance::Provenance;
 pub use reject::Reject;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::messages::Messages;
+
+/// A table's schema as Arrow has it, with the table's field ids.
+pub(crate) fn arrow_schema(schema: &Schema) -> Result<arrow::datatypes::Schema> {
+    schema_to_arrow_schema(schema).map_err(|error| {
+        Error::data("the table's schema can't be written as an Arrow schema").caused_by(error)
+    })
+}
 
 /// A payload format.
 pub trait Decoder {

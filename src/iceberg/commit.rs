@@ -182,8 +182,7 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
             None => (None, None),
             Some(gate) => {
                 let reports = builder.new_input(gate.reports, Exchange::new(|_: &Report| 0));
-                let snapshots: Arc<dyn StateSnapshots> = Arc::from(gate.snapshots);
-                (Some(reports), Some((gate.operators, snapshots)))
+                (Some(reports), Some((gate.operators, gate.snapshots)))
             }
         };
         let (output, outcomes) = builder.new_output::<Vec<Outcome>>();
@@ -244,18 +243,15 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     match result {
                         Ok(made) => {
                             last_commit = Instant::now();
-                            report(&process, epoch, &pending, &made);
-                            process
-                                .control()
-                                .durable(epoch, proof(&pending, &made), || {
-                                    answer(epoch, &made.marker, made.snapshot_id)
-                                });
+                            let proof = proof(&pending, &made);
+                            let offsets = Some(proof.offsets.clone());
+                            report(&process, epoch, &pending, &made, &proof);
+                            process.control().durable(epoch, proof, || {
+                                answer(epoch, &made.marker, made.snapshot_id)
+                            });
                             output
                                 .session(&pending.capability)
-                                .give(Outcome::Committed {
-                                    epoch,
-                                    offsets: Some(pending.next()),
-                                });
+                                .give(Outcome::Committed { epoch, offsets });
                         }
                         Err(CommitFailure::Unknown(error)) if !pending.is_last() => {
                             process.metrics().checkpoints_failed.inc();
@@ -333,15 +329,16 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                     process.spawn(async move {
                         failpoint::pass("commit");
                         // The committer takes a commit that was dropped for one of unknown outcome.
-                        let commit = commit(&mut ready, staged, state.clone());
+                        let snapshots = state.as_ref().map(|(snapshots, _)| Arc::clone(snapshots));
+                        let commit = commit(&mut ready, staged, state);
                         let commit = timeout(options.timeout + GRACE, commit);
                         let result = commit.await.unwrap_or_else(|_| {
                             Err(CommitFailure::Unknown(overdue(epoch, options.timeout)))
                         });
                         failpoint::pass("proved");
-                        if let (Ok(_), Some((snapshots, _))) = (&result, state) {
+                        if let (Ok(_), Some(snapshots)) = (&result, snapshots) {
                             let named = ready.named_states();
-                            tidying.spawn_chore(async move { snapshots.tidy(named).await });
+                            tidying.spawn_chore(async move { snapshots.tidy(named()).await });
                         }
                         // Errors mean that the worker is gone, and with it everybody who would care.
                         let _ = done.send((ready, result));
@@ -448,13 +445,18 @@ fn proof(pending: &Pending, made: &Committed) -> Proof {
     }
 }
 
-fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) {
-    let (rows, bytes) = (pending.rows(), pending.bytes());
+fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed, proof: &Proof) {
+    let Proof {
+        records: rows,
+        files,
+        bytes,
+        ..
+    } = *proof;
     let took = pending.since.elapsed();
     let metrics = process.metrics();
     metrics.commits.inc();
     metrics.records_committed.inc_by(rows);
-    metrics.files_committed.inc_by(pending.files.len() as u64);
+    metrics.files_committed.inc_by(files);
     metrics.bytes_committed.inc_by(bytes);
     metrics.epoch_committed.set(epoch.0 as i64);
     metrics.checkpoint_duration_ms.set(took.as_millis() as i64);
@@ -465,7 +467,7 @@ fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed) 
     tracing::info!(
         epoch = epoch.0,
         records = rows,
-        files = pending.files.len(),
+        files,
         bytes,
         skipped = pending.skipped,
         duration_ms = took.as_millis() as u64,

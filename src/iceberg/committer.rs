@@ -186,32 +186,31 @@ impl Committer {
     }
 
     /// The state snapshots that this pipeline may go on from: those that the history of the table names, the
-    /// newest first, and those of attempts that may still land.
-    pub fn named_states(&self) -> NamedStates {
-        let mut committed: Vec<String> = Vec::new();
-        // A marker that can't be read may name any of them: then nothing is named, and nothing is tidied.
-        let Ok(chain) = lineage::chain(self.table.metadata(), &self.target.pipeline) else {
-            return NamedStates::default();
-        };
-        let markers = chain.into_iter().map(|link| link.marker);
-        let newest_first = markers.rev().filter_map(|marker| marker.state_snapshot);
-        for snapshot in self
-            .head
-            .state_snapshot
-            .clone()
-            .into_iter()
-            .chain(newest_first)
-        {
-            if !committed.contains(&snapshot) {
-                committed.push(snapshot);
-            }
-        }
+    /// newest first, and those of attempts that may still land. All markers are read for it, so it is left to
+    /// whoever tidies up beside the commits.
+    pub fn named_states(&self) -> impl FnOnce() -> NamedStates + Send + use<> {
+        let metadata = self.table.metadata_ref();
+        let pipeline = self.target.pipeline.clone();
+        let head = self.head.state_snapshot.clone();
         let unproved = self.unproved.iter();
-        NamedStates {
-            committed,
-            possible: unproved
-                .filter_map(|u| u.marker.state_snapshot.clone())
-                .collect(),
+        let possible = unproved
+            .filter_map(|u| u.marker.state_snapshot.clone())
+            .collect();
+        move || {
+            // A marker that can't be read may name any of them: then nothing is named, and nothing is tidied.
+            let Ok(chain) = lineage::chain(&metadata, &pipeline) else {
+                return NamedStates::default();
+            };
+            let markers = chain.into_iter().rev().map(|link| link.marker);
+            let earlier = markers.filter_map(|marker| marker.state_snapshot);
+            let mut known = HashSet::new();
+            let committed = head.into_iter().chain(earlier);
+            NamedStates {
+                committed: committed
+                    .filter(|name| known.insert(name.clone()))
+                    .collect(),
+                possible,
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use opendal::services::S3Config;
 use opendal::{Configurator, Operator};
 
 use super::catalog::S3Options;
-use super::storage::scheme;
+use super::storage::{local_path, scheme};
 use crate::error::{Error, Result};
 
 /// A file that was found.
@@ -54,14 +54,14 @@ pub(super) async fn list(
     let failed = |error: String| {
         Error::external(format!("the files below {location} can't be listed")).caused_by(error)
     };
+    if let Some(root) = local_path(location) {
+        let location = location.trim_end_matches('/').to_owned();
+        return tokio::task::spawn_blocking(move || list_local(&location, root, wanted))
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()));
+    }
     match scheme(location) {
-        "" | "file" => {
-            let root = location.to_owned();
-            tokio::task::spawn_blocking(move || list_local(&root, wanted))
-                .await
-                .map_err(|error| failed(error.to_string()))?
-                .map_err(|error| failed(error.to_string()))
-        }
         "s3" | "s3a" | "s3n" => list_s3(file_io, location, wanted)
             .await
             .map_err(|error| failed(error.to_string())),
@@ -69,10 +69,11 @@ pub(super) async fn list(
     }
 }
 
-fn list_local(location: &str, wanted: impl Fn(&str) -> bool) -> std::io::Result<Listing> {
-    let location = location.trim_end_matches('/');
-    let root = location.strip_prefix("file:").unwrap_or(location);
-    let root = PathBuf::from(format!("/{}", root.trim_start_matches('/')));
+fn list_local(
+    location: &str,
+    root: PathBuf,
+    wanted: impl Fn(&str) -> bool,
+) -> std::io::Result<Listing> {
     let mut listing = Listing::default();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {

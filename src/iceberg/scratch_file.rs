@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::catalog::{CatalogOptions, masked, storage_props};
 use super::failure::external;
-use super::storage::{WarehouseStorageFactory, scheme};
+use super::storage::{WarehouseStorageFactory, local_path};
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -39,10 +39,9 @@ pub enum Medium {
 pub async fn try_location(options: &CatalogOptions, location: &str) -> Result<Medium> {
     let content = Uuid::new_v4().to_string();
     let name = format!("calve-verify-{content}");
-    match scheme(location) {
-        "s3" | "s3a" | "s3n" => try_objects(options, location, &name, content).await,
-        _ => {
-            let folder = local(location);
+    match local_path(location) {
+        None => try_objects(options, location, &name, content).await,
+        Some(folder) => {
             let trying = tokio::task::spawn_blocking(move || try_folder(&folder, &name, &content));
             let tried = trying.await.map_err(|error| {
                 Error::internal("trying the location panicked").caused_by(error)
@@ -53,12 +52,6 @@ pub async fn try_location(options: &CatalogOptions, location: &str) -> Result<Me
             })
         }
     }
-}
-
-/// The path of a local location.
-fn local(location: &str) -> PathBuf {
-    let path = location.strip_prefix("file:").unwrap_or(location);
-    PathBuf::from(format!("/{}", path.trim_start_matches('/')))
 }
 
 async fn try_objects(

@@ -4,6 +4,9 @@
 //! A commit can fail, or land late, after its snapshot was made. So nothing is ever deleted because of what was
 //! *sent*: after a proved commit the table says which snapshots its history names by then.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use timely::dataflow::StreamVec;
 
@@ -18,12 +21,12 @@ pub struct StateGate<'scope> {
     /// The names of these operators.
     pub operators: &'static [&'static str],
     /// What makes snapshots of their parts.
-    pub snapshots: Box<dyn StateSnapshots>,
+    pub snapshots: Arc<dyn StateSnapshots>,
 }
 
-/// Makes and deletes snapshots of state.
+/// Makes, copies and deletes snapshots of state.
 #[async_trait]
-pub trait StateSnapshots: Send + Sync {
+pub trait StateSnapshots: Send + Sync + fmt::Debug {
     /// Makes one snapshot of the parts of all workers. When this returns it is durable; the name is for the marker.
     async fn complete(
         &self,
@@ -31,6 +34,10 @@ pub trait StateSnapshots: Send + Sync {
         epoch: Epoch,
         parts: Vec<Part>,
     ) -> Result<String>;
+
+    /// Copies the snapshot of this name to a new folder, for a savepoint. When this returns the copy is durable, whole,
+    /// and needs nothing else.
+    async fn copy(&self, name: &str, location: &str) -> Result<()>;
 
     /// Deletes what nothing can go back to. Nothing depends on its success: the next commit tries again.
     async fn tidy(&self, named: NamedStates);

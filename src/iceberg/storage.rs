@@ -14,6 +14,7 @@
 //! power failure can empty.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -86,6 +87,14 @@ pub(super) fn scheme(path: &str) -> &str {
         Some((scheme, _)) if !scheme.contains('/') => scheme,
         _ => "",
     }
+}
+
+/// The path of a location on the local file system, without a slash at its end; `None` for all others, and for a path
+/// that is not absolute.
+pub(crate) fn local_path(location: &str) -> Option<PathBuf> {
+    let path = location.strip_prefix("file:").unwrap_or(location);
+    path.starts_with('/')
+        .then(|| PathBuf::from(format!("/{}", path.trim_matches('/'))))
 }
 
 #[async_trait]

@@ -17,8 +17,9 @@
 //!   report; the operator goes on with the next epoch meanwhile.
 //! * An epoch in which nothing arrived has the state of the one before: the last part is reported once more,
 //!   and nothing is taken or uploaded.
-//! * An upload is tried again until `checkpoint.timeout`; then the report says so, and the checkpoint has
-//!   failed as by a commit that can't be proved: its files ride with the next one, whose state counts.
+//! * An upload is tried again until `checkpoint.timeout`, or for a while after a signal to end; then the report
+//!   says so, and the checkpoint has failed as by a commit that can't be proved: its files ride with the next one,
+//!   whose state counts.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -34,24 +35,22 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Stream, StreamVec};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::checkpoint::state::{Part, Report};
 use crate::error::{Error, Result};
 use crate::failpoint;
 use crate::process::Process;
+use crate::retry;
 use crate::state::{LocalSnapshot, MaxParallelism, SnapshotStore, StatePart, StateStore};
 use crate::time::{Epoch, Generation};
 
 #[cfg(test)]
 mod tests;
 
-/// The first pause between two attempts at an upload; it doubles each time.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-/// The longest.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long an upload goes on being tried when the process drains.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(15);
+/// How long an upload may take after a signal to end: that of the last epoch may follow on one that hangs, and both are
+/// to be over before a supervisor kills the process, which most do after 30 s.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(12);
 
 /// One worker's part of the state of one operator, until the operator takes it. A dataflow gets it from `Job::state`.
 pub struct State<'scope> {
@@ -342,27 +341,19 @@ impl Upload {
     async fn run(&self, local: LocalSnapshot) -> Result<StatePart> {
         // What can't be written to this disk is not to be had by trying again: the next snapshot may be.
         local.written().await?;
-        let began = Instant::now();
-        let mut draining_since = None;
-        let mut pause = PAUSE_MIN;
-        loop {
-            let left = self.timeout.saturating_sub(began.elapsed());
-            let failure = match timeout(left, self.attempt(&local)).await {
-                Ok(Ok(part)) => return Ok(part),
-                Ok(Err(error)) => error,
-                Err(_elapsed) => overdue(self.timeout),
-            };
-            let mut patience = left;
-            if self.process.is_draining() {
-                let since = draining_since.get_or_insert_with(Instant::now);
-                patience = patience.min(DRAIN_PATIENCE.saturating_sub(since.elapsed()));
-            }
-            if patience <= pause || failure.is_permanent() {
-                return Err(failure);
-            }
-            tracing::warn!("a state snapshot is not uploaded yet, trying again: {failure}");
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+        let attempt = || self.attempt(&local);
+        retry::until_over("the upload of a state snapshot", self.over(), attempt).await
+    }
+
+    /// Returns when time is up.
+    async fn over(&self) -> Error {
+        let drained = async {
+            self.process.must_drain_soon().await;
+            sleep(DRAIN_PATIENCE).await;
+        };
+        tokio::select! {
+            () = sleep(self.timeout) => overdue(&format!("{:?} (checkpoint.timeout)", self.timeout)),
+            () = drained => overdue(&format!("{DRAIN_PATIENCE:?} of draining")),
         }
     }
 
@@ -383,9 +374,7 @@ fn encode(part: &StatePart) -> Result<Part> {
     })
 }
 
-fn overdue(timeout: Duration) -> Error {
-    Error::external(format!(
-        "a state snapshot was not uploaded within {timeout:?} (checkpoint.timeout)"
-    ))
-    .advice("nothing is lost: check that state.checkpoints.dir answers")
+fn overdue(limit: &str) -> Error {
+    Error::external(format!("a state snapshot was not uploaded within {limit}"))
+        .advice("nothing is lost: check that state.checkpoints.dir answers")
 }

@@ -14,7 +14,7 @@
 //!
 //! A `float` or `double` is no key: that two of them are equal is mostly chance.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, new_empty_array};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Int32Type, Int64Type, Schema, Time64MicrosecondType,
     TimeUnit, TimestampMicrosecondType, TimestampNanosecondType,
@@ -48,7 +48,7 @@ impl KeyColumns {
                         .advice(format!("the table has: {}", all.join(", "))),
                 );
             };
-            if !is_key(field.data_type()) {
+            if Column::new(&new_empty_array(field.data_type())).is_err() {
                 return Err(Error::config(format!(
                     "column {name} can't be a key: its type is {}",
                     field.data_type()
@@ -155,24 +155,6 @@ impl Keys {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Key> {
         (0..self.ends.len()).map(|row| self.get(row))
     }
-}
-
-fn is_key(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Date32
-            | DataType::Time64(TimeUnit::Microsecond)
-            | DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _)
-            | DataType::Decimal128(..)
-            | DataType::Utf8
-            | DataType::LargeUtf8
-            | DataType::Binary
-            | DataType::LargeBinary
-            | DataType::FixedSizeBinary(_)
-    )
 }
 
 /// One key column of a batch.

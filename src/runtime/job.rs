@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::record_batch::RecordBatch;
-use iceberg::arrow::schema_to_arrow_schema;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream, StreamVec};
@@ -18,20 +18,20 @@ use super::Dataflow;
 use super::start::policies;
 use super::state::RunState;
 use super::table::input_columns;
-use crate::budget::Budget;
+use crate::budget::{Budget, Uncommitted};
 use crate::checkpoint::coordinator::coordinator;
 use crate::checkpoint::pace::Pace;
 use crate::checkpoint::{Close, Cut, Outcome, Report};
 use crate::config::Settings;
 use crate::error::{Error, Result};
-use crate::format::{Decoder, JsonDecoder, Provenance};
+use crate::format::{Decoder, JsonDecoder, Provenance, arrow_schema};
 use crate::iceberg::{
     CommitOptions, CommitStaged, Sink, Stage, StagedFile, StateGate, Stored, StoredRows,
 };
 use crate::kafka::{Chunk, Discovery, KafkaSource, SourceOptions, Start, TopicWatch};
 use crate::operators::{Batch, Batching, Decode, Rejected, Reports, State};
 use crate::process::Process;
-use crate::rows::{KeyColumns, RowStream};
+use crate::rows::{KeyColumns, RowStream, Watermark};
 use crate::time::{Epoch, Epochs};
 
 /// What all workers of a run share: read-only, or internally synchronized.
@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub(super) start: Start,
     pub(super) sink: Sink,
     pub(super) stored: Arc<Stored>,
+    pub(super) uncommitted: Arc<Uncommitted>,
     /// There if the dataflow keeps state.
     pub(super) state: Option<RunState>,
 }
@@ -92,8 +93,7 @@ impl<'scope> Job<'scope> {
             scope,
             budget: Budget::new(
                 shared.settings.memory.in_flight,
-                // The setting is for the process.
-                shared.settings.memory.uncommitted / shared.settings.parallelism as u64,
+                Arc::clone(&shared.uncommitted),
                 shared.process.metrics(),
             ),
             shared: Arc::clone(shared),
@@ -264,17 +264,30 @@ impl<'scope> Job<'scope> {
 
     /// The columns of the table that make a row's key.
     pub fn key_columns<N: AsRef<str>>(&self, names: &[N]) -> Result<KeyColumns> {
-        let schema = schema_to_arrow_schema(self.shared.sink.schema()).map_err(|error| {
-            Error::data("the table's schema can't be written as an Arrow schema").caused_by(error)
-        })?;
+        let schema = arrow_schema(self.shared.sink.schema())?;
         KeyColumns::new(names, &schema)
+    }
+
+    /// How far the records' own time has come: a [`Watermark`] that knows which partitions there are. For one operator.
+    pub fn watermark(&self) -> Watermark {
+        // Partitions are told apart by columns that a table may not have.
+        let told = [Provenance::Topic, Provenance::Partition];
+        let offsets = self.shared.start.offsets.iter();
+        let partitions = offsets
+            .filter(|_| told.into_iter().all(|column| self.has(column)))
+            .map(|(topic, partition, _)| (topic, partition));
+        Watermark::new(partitions, Instant::now())
     }
 
     /// True if rows carry Kafka's timestamp.
     pub fn has_timestamps(&self) -> bool {
+        self.has(Provenance::Timestamp)
+    }
+
+    fn has(&self, column: Provenance) -> bool {
         let fields = self.shared.sink.schema().as_struct().fields();
         let mut fields = fields.iter();
-        fields.any(|field| Provenance::of(field) == Some(Provenance::Timestamp))
+        fields.any(|field| Provenance::of(field) == Some(column))
     }
 
     /// Where to stage files for the table.
@@ -306,7 +319,7 @@ impl<'scope> Job<'scope> {
         Some(StateGate {
             reports: self.scope.concatenate(self.state_reports.take()),
             operators: run.operators(),
-            snapshots: Box::new(run.commits()),
+            snapshots: run.commits(),
         })
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::MultiProgress;
 use timely::worker::Worker;
 use timely::{CommunicationConfig, Config, WorkerConfig};
+use tokio::runtime::Runtime;
 
 use super::restarts::{Failure, History, Verdict, decide};
 use super::{Dataflow, Job};
@@ -83,6 +84,16 @@ pub struct Summary {
     pub took: Duration,
 }
 
+/// What I/O runs on: that of a run, and that of a command which looks at a table.
+pub(crate) fn async_runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(ASYNC_THREADS)
+        .thread_name("calve-io")
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("no async runtime").caused_by(error))
+}
+
 /// Runs a dataflow until it has drained, reached its bound, or failed.
 pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Result<Summary> {
     let RunOptions {
@@ -94,12 +105,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         watch,
     } = options;
     let began = Instant::now();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(ASYNC_THREADS)
-        .thread_name("calve-io")
-        .enable_all()
-        .build()
-        .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
+    let runtime = async_runtime()?;
     let process = Arc::new(Process::new(runtime.handle().clone()));
     if let Some(port) = settings.metrics.prometheus_port {
         let registry = registry(&process, &settings.pipeline.name, settings.parallelism);
@@ -124,6 +130,7 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
         peers::quiet_lost_connections();
     }
     let outcome = supervise(&process, &settings.restart, |process| {
+        // The first start has to succeed: others go on from its claim.
         let savepoint = from.as_deref().filter(|_| process.claimed().is_none());
         let preparation = start::Preparation::new(
             dataflow,

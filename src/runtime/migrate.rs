@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use tokio::runtime::Runtime;
 
+use super::async_runtime;
 use super::table::{self, OpenTable};
 use crate::checkpoint::marker::Marker;
 use crate::checkpoint::migration::{self, Planned};
@@ -40,10 +41,7 @@ impl Takeover {
     /// Looks at topic and table, and decides where each partition begins; writes nothing.
     pub fn look(settings: &Settings, left: &Left, missing: Option<OffsetReset>) -> Result<Self> {
         settings.require_ingest()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::internal("no async runtime").caused_by(error))?;
+        let runtime = async_runtime()?;
         let OpenTable { catalog, table } = runtime.block_on(table::open_existing(settings))?;
         let observed = Committer::observe(
             catalog,

@@ -28,6 +28,7 @@ pub(crate) mod table;
 
 pub use dataflow::{Dataflow, OwnTable};
 pub use job::Job;
+pub(crate) use launch::async_runtime;
 pub use launch::{Cluster, RunOptions, Summary, run};
 pub use migrate::{Left, Takeover};
 pub use table::input_columns;

@@ -44,7 +44,7 @@ pub(super) fn listen(process: Arc<Process>) -> Result<Listener> {
                     // Still waiting for the other processes: nothing was read, nothing is open.
                     std::process::exit(0);
                 }
-                process.request_drain();
+                process.request_drain_soon();
             }
         })
         .map_err(|error| Error::internal("no thread for signals").caused_by(error))?;

@@ -15,14 +15,18 @@ use timely::worker::Worker;
 use super::Dataflow;
 use super::job::Shared;
 use super::share;
-use super::state::{RunState, States};
+use super::state::{Imported, RunState, States};
 use super::table::{self, Columns, OpenTable};
+use crate::budget::Uncommitted;
 use crate::checkpoint::positions::{self, Beginning, Carried, Policies};
 use crate::checkpoint::savepoint::Savepoint;
 use crate::checkpoint::state;
 use crate::config::{OnOrphans, Place, Settings};
 use crate::error::{Error, Result};
-use crate::iceberg::{Committer, Retention, SavepointStore, Sink, Stored, Sweep, read_savepoint};
+use crate::iceberg::{
+    Committer, Retention, SavepointStore, Sink, StateSnapshots, Stored, Sweep, read_savepoint,
+    savepoint_folder,
+};
 use crate::kafka::{Cluster, Discovery, Start, TopicWatch};
 use crate::process::Process;
 use crate::state::Share;
@@ -138,10 +142,11 @@ impl Preparation {
             }
         })?;
         let OpenTable { catalog, table } = self.process.block_on(table::open(settings, columns))?;
+        let savepoint = self.savepoint(&table)?;
         let observed = self
             .process
             .block_on(Committer::observe_from(
-                self.savepoint(&table)?,
+                savepoint.clone(),
                 catalog,
                 table.identifier().clone(),
                 &settings.pipeline.name,
@@ -157,10 +162,13 @@ impl Preparation {
         // A state that can't be restored must not fence a process that runs. If the claim is outrun, and the
         // state becomes another one, its restore is what looks at it.
         let carried = observed.carried();
-        let newest = observed.marker().and_then(|m| m.state_snapshot.clone());
-        let begun = state::begin(carried.as_ref(), self.dataflow.name, states.is_some())?;
-        if let (Some(states), Some(name)) = (&states, begun) {
-            self.process.block_on(states.find(&name))?;
+        let mut newest = observed.marker().and_then(|m| m.state_snapshot.clone());
+        let imported = self.import(savepoint.as_ref(), carried, states.as_ref())?;
+        if imported.is_none() {
+            let begun = state::begin(carried, self.dataflow.name, states.is_some())?;
+            if let (Some(states), Some(name)) = (&states, begun) {
+                self.process.block_on(states.find(&name))?;
+            }
         }
         let cluster_id = cluster.id();
         let ours = self.process.claimed();
@@ -172,7 +180,10 @@ impl Preparation {
             let topics = cluster.topics(&partitions)?;
             ends = self.bounded.then(|| positions::ends(&topics));
             beginning = positions::begin(carried, &topics, policies(settings))?;
-            beginning.state = state::begin(carried, self.dataflow.name, states.is_some())?;
+            beginning.state = match &imported {
+                Some(imported) => Some(imported.for_claim_after(carried)?),
+                None => state::begin(carried, self.dataflow.name, states.is_some())?,
+            };
             Ok(beginning.clone())
         };
         let claim = Committer::claim(observed, cluster_id.as_deref(), begin);
@@ -204,21 +215,23 @@ impl Preparation {
         if resumed.is_some() || self.from.is_some() {
             control.restored(resumed.unwrap_or(marker.epoch), self.from.as_deref());
         }
-        let savepoints = SavepointStore::beside(
-            committer.table(),
-            &settings.pipeline.name,
-            self.dataflow.keeps_state(),
-        );
-        control.write_savepoints_with(Arc::new(savepoints));
         let table = committer.table().clone();
         let snapshot = table.metadata().current_snapshot_id();
         let stored = Stored::new(table.clone(), snapshot);
-        let sink = self.sink(table, generation, Some(committer));
+        let sink = self.sink(table.clone(), generation, Some(committer));
+        if imported.is_some() {
+            newest.clone_from(&marker.state_snapshot);
+        }
         let state = marker.state_snapshot.map(|name| BeginsWith {
             is_newest: newest.as_ref() == Some(&name),
             name,
         });
         let run_state = self.state(states, generation, state.as_ref())?;
+        let copied = run_state
+            .as_ref()
+            .map(|state| state.commits() as Arc<dyn StateSnapshots>);
+        let savepoints = SavepointStore::beside(&table, &settings.pipeline.name, copied);
+        control.write_savepoints_with(Arc::new(savepoints));
         let begins = start.clone();
         let shared = self.share(cluster, sink, stored, begins, marker.topic_ids, run_state);
         *self.slot() = Some(Arc::new(shared));
@@ -246,6 +259,30 @@ impl Preparation {
             .advice("go on with that table, or begin a new one without --from, at the topics' beginning"));
         }
         Ok(Some(savepoint))
+    }
+
+    /// The state of the savepoint as a snapshot of this pipeline, if that is what the run begins with.
+    fn import(
+        &self,
+        savepoint: Option<&Savepoint>,
+        carried: Option<&Carried>,
+        states: Option<&States>,
+    ) -> Result<Option<Imported>> {
+        let (Some(from), Some(savepoint), Some(carried)) = (&self.from, savepoint, carried) else {
+            return Ok(None);
+        };
+        let copy = savepoint.state_copy(carried, self.dataflow.name, states.is_some())?;
+        let (Some(states), Some(copy)) = (states, copy) else {
+            return Ok(None);
+        };
+        let location = format!("{}/{copy}", savepoint_folder(from));
+        tracing::info!(
+            location,
+            "the state of the savepoint is copied to state.checkpoints.dir"
+        );
+        self.process
+            .block_on(states.import(&location, carried))
+            .map(Some)
     }
 
     /// What crashed runs left behind goes while this one begins: nothing waits for it.
@@ -319,7 +356,8 @@ impl Preparation {
             false => Share::Nothing,
         };
         let snapshot = self.process.block_on(states.find(name))?;
-        RunState::new(states, snapshot, share, &self.settings, generation).map(Some)
+        let control = self.process.control();
+        RunState::new(states, snapshot, share, &self.settings, generation, control).map(Some)
     }
 
     fn sink(&self, table: Table, generation: Generation, committer: Option<Committer>) -> Sink {
@@ -347,8 +385,11 @@ impl Preparation {
         topic_ids: BTreeMap<String, String>,
         state: Option<RunState>,
     ) -> Shared {
+        let uncommitted =
+            Uncommitted::new(self.settings.memory.uncommitted, self.process.metrics());
         Shared {
             state,
+            uncommitted: Arc::new(uncommitted),
             topics: TopicWatch::new(
                 Arc::clone(&cluster),
                 topic_ids,

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::sync::Arc;
 
 use iceberg::table::Table;
 use serde_json::json;
@@ -16,9 +17,12 @@ use super::Dataflow;
 use super::commits::StateCommits;
 use super::table;
 use crate::checkpoint::marker::EMPTY_STATE;
+use crate::checkpoint::positions::Carried;
 use crate::config::{self, Settings};
+use crate::control::Control;
 use crate::error::{Error, Result};
 use crate::failpoint;
+use crate::iceberg::S3Options;
 use crate::process::Process;
 use crate::state::{
     Assignment, BackendKind, Backends, LocalFolder, MaxParallelism, Owner, Share, Snapshot,
@@ -38,6 +42,7 @@ pub(super) struct States {
     retained: usize,
     snapshots: SnapshotStore,
     owner: Owner,
+    s3: S3Options,
 }
 
 impl States {
@@ -69,6 +74,7 @@ impl States {
             retained: settings.state.checkpoints_retained,
             snapshots: SnapshotStore::open(location, &s3, owner.clone(), incremental)?,
             owner,
+            s3,
         }))
     }
 
@@ -78,8 +84,23 @@ impl States {
             return Ok(None);
         }
         let snapshot = self.snapshots.read(&name.parse()?).await?;
-        self.check(&snapshot)?;
+        self.check(&snapshot, "this pipeline")?;
         Ok(Some(snapshot))
+    }
+
+    /// Makes a snapshot of the state in a savepoint, if it is one that this dataflow can go on from. It is for the claim
+    /// that follows what is carried forward.
+    pub(super) async fn import(&self, location: &str, carried: &Carried) -> Result<Imported> {
+        let savepoint = Snapshot::open_savepoint(location, &self.s3).await?;
+        self.check(&savepoint, "the savepoint")?;
+        let generation = carried.generation.next();
+        let import = self.snapshots.import(&savepoint, generation, carried.epoch);
+        let id = import.await?;
+        failpoint::pass("state-import");
+        Ok(Imported {
+            name: id.to_string(),
+            generation,
+        })
     }
 
     /// | the snapshot's | must be | |
@@ -87,13 +108,13 @@ impl States {
     /// | dataflow | this one, under settings that mean the same | else its keys are others |
     /// | operators | those that this one has | else somebody's memory is lost, or empty though it should not be |
     /// | max-parallelism | the one that is set | else keys are in other groups |
-    fn check(&self, snapshot: &Snapshot) -> Result<()> {
+    fn check(&self, snapshot: &Snapshot, of: &str) -> Result<()> {
         let head = snapshot.head();
         let untouched = "nothing was read and nothing was touched";
         let made_by = head.about[DATAFLOW].as_str().unwrap_or("another program");
         if made_by != self.identity {
             return Err(Error::config(format!(
-                "the state of this pipeline is that of dataflow {made_by}, this is {}",
+                "the state of {of} is that of dataflow {made_by}, this is {}",
                 self.identity
             ))
             .advice(format!(
@@ -105,7 +126,7 @@ impl States {
         let expected: BTreeSet<&str> = self.operators.iter().copied().collect();
         if operators != expected {
             return Err(Error::config(format!(
-                "the state of this pipeline is that of the operators {operators:?}, dataflow {} has \
+                "the state of {of} is that of the operators {operators:?}, dataflow {} has \
                  {expected:?}",
                 self.identity
             ))
@@ -116,13 +137,33 @@ impl States {
         if head.max_parallelism != self.max_parallelism {
             let (made, set) = (head.max_parallelism, self.max_parallelism);
             return Err(Error::config(format!(
-                "max-parallelism is {set}, the state of this pipeline was made with {made}"
+                "max-parallelism is {set}, the state of {of} was made with {made}"
             ))
             .advice(format!(
                 "{untouched}. Set max-parallelism={made}: it is fixed once there is state"
             )));
         }
         Ok(())
+    }
+}
+
+/// A savepoint's state that was made a snapshot of this pipeline.
+pub(super) struct Imported {
+    name: String,
+    /// The only claim that may name it: to processes of later ones it is garbage.
+    generation: Generation,
+}
+
+impl Imported {
+    /// Its name, for the claim that follows what is carried forward.
+    pub(super) fn for_claim_after(&self, carried: Option<&Carried>) -> Result<String> {
+        if carried.is_some_and(|carried| carried.generation.next() == self.generation) {
+            return Ok(self.name.clone());
+        }
+        Err(Error::fenced(
+            "another start of this pipeline was faster than this one from a savepoint",
+        )
+        .advice("nothing was read; see which of the two you want, and start that one alone"))
     }
 }
 
@@ -135,6 +176,7 @@ pub(super) struct RunState {
     share: Share,
     backends: Backends,
     folder: LocalFolder,
+    commits: Arc<StateCommits>,
 }
 
 impl RunState {
@@ -146,6 +188,7 @@ impl RunState {
         share: Share,
         settings: &Settings,
         generation: Generation,
+        control: &Arc<Control>,
     ) -> Result<Self> {
         let kind = match settings.state.backend {
             config::StateBackend::Rocksdb => BackendKind::Rocksdb,
@@ -155,6 +198,16 @@ impl RunState {
         let root = settings.state.local_dir.as_deref().unwrap_or(&temporary);
         Ok(Self {
             folder: LocalFolder::prepare(root, &states.owner, generation)?,
+            commits: Arc::new(StateCommits {
+                snapshots: states.snapshots.clone(),
+                s3: states.s3.clone(),
+                max_parallelism: states.max_parallelism,
+                about: json!({ DATAFLOW: states.identity }),
+                timeout: settings.checkpoint.timeout,
+                retained: states.retained,
+                tidying: Mutex::default(),
+                control: Arc::clone(control),
+            }),
             backends: Backends::new(kind, settings.state.rocksdb_memory),
             states,
             generation,
@@ -195,13 +248,7 @@ impl RunState {
     }
 
     /// What makes everybody's part one snapshot for each commit.
-    pub(super) fn commits(&self) -> StateCommits {
-        StateCommits {
-            snapshots: self.states.snapshots.clone(),
-            max_parallelism: self.states.max_parallelism,
-            about: json!({ DATAFLOW: self.states.identity }),
-            retained: self.states.retained,
-            tidying: Mutex::default(),
-        }
+    pub(super) fn commits(&self) -> Arc<StateCommits> {
+        Arc::clone(&self.commits)
     }
 }

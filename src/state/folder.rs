@@ -17,7 +17,7 @@ use twox_hash::XxHash64;
 
 use super::files::{self, failed};
 use crate::error::{Error, Result};
-use crate::iceberg::{S3Options, s3_operator};
+use crate::iceberg::{S3Options, local_path, s3_operator};
 
 #[cfg(test)]
 mod tests;
@@ -75,16 +75,13 @@ impl Folder {
                 Place::S3 { bucket, prefix }
             }
             _ => {
-                let path = location.strip_prefix("file:").unwrap_or(location);
-                if !path.starts_with('/') {
-                    return Err(Error::config(format!(
-                        "{location} is neither an absolute path nor on S3"
-                    ))
-                    .advice(
-                        "use file:///absolute/folder, /absolute/folder or s3://bucket/prefix",
-                    ));
-                }
-                Place::Local(PathBuf::from(format!("/{}", path.trim_start_matches('/'))))
+                let folder = local_path(location).ok_or_else(|| {
+                    Error::config(format!("{location} is neither an absolute path nor on S3"))
+                        .advice(
+                            "use file:///absolute/folder, /absolute/folder or s3://bucket/prefix",
+                        )
+                })?;
+                Place::Local(folder)
             }
         };
         let location = location.to_owned();
@@ -121,6 +118,11 @@ impl Folder {
             Place::Local(folder) => Some(folder.join(name)),
             Place::S3 { .. } => None,
         }
+    }
+
+    /// True for a folder of this machine, or one that is mounted there.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local(_))
     }
 
     fn s3_failed(&self, what: &str, name: &str, error: opendal::Error) -> Error {

@@ -26,7 +26,7 @@
 //!    only what its own commits named, none of which can follow the claim. So to *g* it is open.
 //! 3. *What g+1 shares with earlier generations is named by S*: a store that was restored from *S* shares
 //!    files of *S* and nothing else, and a store that was restored from anything else shares nothing
-//!    ([`super::Share`]).
+//!    ([`super::Share`]). What *g+1* has made of a savepoint for its claim is its own: 2 holds of it.
 //! 4. *S is kept by g, or open to it*: it belongs to the last commit that landed. Either *g* knows of that
 //!    commit, then it is the newest in *g*'s list and stays there, since no later one lands; or it does
 //!    not (the answer was lost), then *S* is above everything in the list.
@@ -39,8 +39,9 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
+use super::manifest::Manifest;
 use super::names::{FileKind, Rank, SnapshotId};
 use super::snapshots::{FILES_AT_ONCE, SnapshotStore};
 use crate::error::{Error, Result};
@@ -137,23 +138,24 @@ impl SnapshotStore {
 
     /// The names of the data files in all manifests that stay.
     async fn named(&self, keep: &Keep, names: &[String]) -> Result<BTreeSet<String>> {
-        let mut found_newest = false;
-        let mut named = BTreeSet::new();
-        for name in names {
-            let FileKind::Manifest(id) = FileKind::of(name) else {
-                continue;
-            };
-            let verdict = keep.manifest(&id);
-            if verdict == Verdict::Dropped {
-                continue;
-            }
-            found_newest |= verdict == Verdict::Kept && id.rank() == keep.newest;
-            let manifest = self.manifest(&id).await?;
-            named.extend(manifest.files().into_iter().map(str::to_owned));
-        }
+        let manifests = names.iter().filter_map(|name| match FileKind::of(name) {
+            FileKind::Manifest(id) => Some(id),
+            _ => None,
+        });
+        let staying: Vec<SnapshotId> = manifests
+            .filter(|id| keep.manifest(id) != Verdict::Dropped)
+            .collect();
         // Older ones may have gone before: a table that was rolled back leads to them again.
-        if found_newest {
-            return Ok(named);
+        let is_newest =
+            |id: &SnapshotId| keep.manifest(id) == Verdict::Kept && id.rank() == keep.newest;
+        if staying.iter().any(is_newest) {
+            let manifests: Vec<_> = staying.iter().map(|id| self.manifest(id)).collect();
+            let manifests = stream::iter(manifests).buffer_unordered(FILES_AT_ONCE);
+            let add = |mut named: BTreeSet<String>, manifest: Manifest| async move {
+                named.extend(manifest.files().into_iter().map(str::to_owned));
+                Ok(named)
+            };
+            return manifests.try_fold(BTreeSet::new(), add).await;
         }
         let Rank { generation, epoch } = keep.newest;
         Err(Error::diverged(format!(

@@ -1,17 +1,20 @@
-//! Random histories: whatever is put, removed, expired, snapshotted, lost, restored, rescaled and
-//! collected, on whichever backend, the stores hold what a plain map holds.
+//! Random histories: whatever is put, removed, expired, snapshotted, lost, restored (also from savepoints), rescaled
+//! and collected, on whichever backend, the stores hold what a plain map holds.
 //!
 //! `CALVE_STATE_SEED=…` replays one history, `CALVE_STATE_HISTORIES=…` runs more of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::testing::*;
 use super::{
-    Assignment, BackendKind, ListState, MapState, MaxParallelism, Share, SnapshotId, StateStore,
-    ValueState,
+    Assignment, BackendKind, ListState, MapState, MaxParallelism, Share, Snapshot, SnapshotId,
+    StateStore, ValueState,
 };
 use crate::dice::Dice;
+use crate::iceberg::S3Options;
 use crate::time::{Epoch, Generation};
 
 const HISTORIES: u64 = 8;
@@ -56,6 +59,9 @@ struct History {
     plain: Plain,
     /// Snapshots that were committed, with what they hold.
     committed: Vec<(SnapshotId, Plain)>,
+    /// Where savepoints are, with what they hold.
+    savepoints: Vec<(String, Plain)>,
+    elsewhere: TempDir,
 }
 
 fn kind(dice: &mut Dice) -> BackendKind {
@@ -79,6 +85,8 @@ impl History {
             stores: Vec::new(),
             plain: Plain::default(),
             committed: Vec::new(),
+            savepoints: Vec::new(),
+            elsewhere: tempfile::tempdir().unwrap(),
         };
         let (peers, backends) = history.next_run();
         for worker in 0..peers {
@@ -97,12 +105,13 @@ impl History {
     }
 
     async fn step(&mut self) {
-        match self.dice.below(20) {
+        match self.dice.below(21) {
             0..12 => (0..20).for_each(|_| self.change()),
             12 => self.advance(),
             13..16 => self.checkpoint(true).await,
             16 => self.checkpoint(false).await,
             17 => self.collect().await,
+            18 => self.savepoint().await,
             _ => self.restart().await,
         }
     }
@@ -196,12 +205,37 @@ impl History {
         self.world.snapshots.collect_garbage(&keep).await.unwrap();
     }
 
+    async fn savepoint(&mut self) {
+        let Some((id, plain)) = self.committed.last() else {
+            return;
+        };
+        let number = self.savepoints.len();
+        let location = format!("{}/{number}", self.elsewhere.path().display());
+        let s3 = S3Options::default();
+        let export = self.world.snapshots.export(id, &location, &s3);
+        export.await.unwrap();
+        self.savepoints.push((location, plain.clone()));
+    }
+
+    /// One of the savepoints becomes what the next run begins with.
+    async fn import(&mut self) {
+        let chosen = self.dice.below(self.savepoints.len());
+        let (location, plain) = self.savepoints[chosen].clone();
+        let s3 = S3Options::default();
+        let savepoint = Snapshot::open_savepoint(&location, &s3).await.unwrap();
+        let (generation, epoch) = (Generation(self.generation + 1), Epoch(self.epoch));
+        let import = self.world.snapshots.import(&savepoint, generation, epoch);
+        self.committed.push((import.await.unwrap(), plain));
+    }
+
     /// All is lost but what was committed; another number of workers goes on, sometimes from an older
     /// snapshot.
     async fn restart(&mut self) {
         self.stores.clear();
         let mut share = Share::Newest;
-        if self.committed.len() > 1 && self.dice.below(4) == 0 {
+        if !self.savepoints.is_empty() && self.dice.below(4) == 0 {
+            self.import().await;
+        } else if self.committed.len() > 1 && self.dice.below(4) == 0 {
             self.committed.pop();
             share = Share::Nothing;
         }

@@ -19,8 +19,7 @@ use crate::error::{Error, Result};
 mod tests;
 
 /// One of the groups that all keys are dealt out to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyGroup(pub u16);
 
 impl fmt::Display for KeyGroup {

@@ -49,6 +49,14 @@ impl StateFile {
             self.bytes, self.checksum, found.bytes, found.checksum
         )))
     }
+
+    /// It is not there.
+    pub(super) fn missing(&self, path: &str) -> Error {
+        Error::diverged(format!(
+            "the state file {path} is missing: expected {} bytes with {}",
+            self.bytes, self.checksum
+        ))
+    }
 }
 
 /// What one worker adds to a snapshot: the state of one operator, in some key groups. It is small, and

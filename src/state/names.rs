@@ -1,13 +1,12 @@
-//! The one builder of every durable name this room writes below `state.checkpoints.dir`.
+//! The one builder of every durable name this room writes. Below `state.checkpoints.dir`:
 //!
 //! ```text
 //!  <pipeline>-<table's UUID>/                       everything of one owner, and of nobody else
 //!      g3-e17-<uuid>.manifest.json                  a snapshot: it exists if and only if this file does
 //!      g3-e17-w0-<uuid>-000042.sst                  a file that worker 0 uploaded for epoch 17
-//!  savepoint-<pipeline>-g3-e17-<uuid>/              a copy that stands for itself
-//!      manifest.json
-//!      g3-e12-w0-<uuid>-000031.sst …
 //! ```
+//!
+//! A savepoint is a folder elsewhere, with the files under the names that they had and one `manifest.json`.
 //!
 //! Every name ends in a fresh UUID (but for what people need to recognise a file): whatever two processes
 //! do at once, neither overwrites what the other wrote. Generation and epoch say how old it is, and by
@@ -16,7 +15,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -47,12 +45,6 @@ impl Owner {
     pub(super) fn folder(&self) -> String {
         format!("{}-{}", encode(&self.pipeline), self.table.simple())
     }
-
-    /// A new name for the folder of a savepoint.
-    pub(super) fn savepoint(&self, of: &SnapshotId) -> String {
-        let copy = SnapshotId::new(of.rank());
-        format!("savepoint-{}-{copy}", encode(&self.pipeline))
-    }
 }
 
 /// When a file was made: by which incarnation of the pipeline, for which checkpoint. Their order is the
@@ -64,8 +56,7 @@ pub(super) struct Rank {
 }
 
 /// The name of a snapshot: what the marker in the table says of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SnapshotId {
     rank: Rank,
     unique: Uuid,
@@ -121,19 +112,6 @@ impl FromStr for SnapshotId {
             Error::diverged(format!("`{text}` names no state snapshot"))
                 .advice("a name looks like g3-e17-0f8fad5bd9cb469fa16570867728950e")
         })
-    }
-}
-
-impl TryFrom<String> for SnapshotId {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<SnapshotId> for String {
-    fn from(id: SnapshotId) -> Self {
-        id.to_string()
     }
 }
 

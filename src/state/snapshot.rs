@@ -9,7 +9,7 @@ use super::backends::Backends;
 use super::files;
 use super::folder::{Folder, Sharing, blocking};
 use super::local::Uploaded;
-use super::manifest::{Manifest, SnapshotHead, StatePart};
+use super::manifest::{Manifest, SnapshotHead, StateFile, StatePart};
 use super::names::{self, SnapshotId};
 use super::snapshots::{FILES_AT_ONCE, instead_of, is_final};
 use super::store::{self, Assignment, StateStore};
@@ -19,7 +19,11 @@ use crate::iceberg::S3Options;
 #[cfg(test)]
 mod tests;
 
-/// A snapshot or a savepoint.
+/// What can be done if a savepoint is not what it should be.
+pub(super) const ANOTHER_SAVEPOINT: &str = "nothing was started; restore the file from a copy of the savepoint, or name \
+                                            another one";
+
+/// A snapshot, or the state of a savepoint.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(super) folder: Folder,
@@ -33,7 +37,8 @@ pub struct Snapshot {
 /// | restored from | a process of an older generation, should it still live, |
 /// |---|---|
 /// | the snapshot that the table's newest marker names | keeps it: [`Share::Newest`] |
-/// | an older one, a savepoint | may be deleting it: [`Share::Nothing`] |
+/// | a savepoint, made a snapshot for the next marker | does not know it: [`Share::Newest`] |
+/// | an older one | may be deleting it: [`Share::Nothing`] |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// It is the newest one: its files are named again.
@@ -43,17 +48,16 @@ pub enum Share {
 }
 
 impl Snapshot {
-    /// Opens a savepoint by the location that [`super::SnapshotStore::export`] returned.
+    /// Opens what [`super::SnapshotStore::export`] has written to this location.
     pub async fn open_savepoint(location: &str, s3: &S3Options) -> Result<Self> {
         let folder = Folder::open(location, s3)?;
         let path = folder.path_of(names::SAVEPOINT_MANIFEST);
         let text = folder.get(names::SAVEPOINT_MANIFEST).await?;
-        let text = text.ok_or_else(|| {
-            Error::config(format!("{location} is no savepoint: {path} is missing"))
-                .advice("name the folder that `calve savepoint` has printed")
-        })?;
+        let text = text
+            .ok_or_else(|| Error::diverged(format!("the state of a savepoint is missing: {path}")));
+        let manifest = text.and_then(|text| Manifest::parse(&text, &path));
         Ok(Self {
-            manifest: Manifest::parse(&text, &path)?,
+            manifest: manifest.map_err(|error| error.or_advice(ANOTHER_SAVEPOINT))?,
             folder,
             id: None,
         })
@@ -216,16 +220,23 @@ impl Snapshot {
                 false => Sharing::Copy,
             };
             let to = folder.join(&file.local);
-            let path = self.folder.path_of(&file.name);
-            match self.folder.fetch(&file.name, &to, sharing).await? {
-                Some(found) => file.check(&found, &path),
-                None => Err(Error::diverged(format!(
-                    "the state file {path} is missing: expected {} bytes with {}",
-                    file.bytes, file.checksum
-                ))),
-            }
+            fetch_file(&self.folder, file, &to, sharing).await
         });
         let fetches = stream::iter(fetches).buffer_unordered(FILES_AT_ONCE);
         fetches.try_collect::<()>().await
+    }
+}
+
+/// Brings one file of a snapshot to the local disk, checked.
+pub(super) async fn fetch_file(
+    from: &Folder,
+    file: &StateFile,
+    to: &Path,
+    sharing: Sharing,
+) -> Result<()> {
+    let path = from.path_of(&file.name);
+    match from.fetch(&file.name, to, sharing).await? {
+        Some(found) => file.check(&found, &path),
+        None => Err(file.missing(&path)),
     }
 }

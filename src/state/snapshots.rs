@@ -1,5 +1,7 @@
 //! Where snapshots last: uploading them, naming them, finding them again.
 
+use std::collections::{BTreeSet, HashSet};
+
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::backend::BackendKind;
@@ -125,14 +127,42 @@ impl SnapshotStore {
 
     /// Makes a snapshot of the parts of all workers: writes its manifest. When this returns the snapshot
     /// is durable, and may be named by a commit.
+    ///
+    /// Fails if the folder does not have all the files: with hosts that each have a folder of their own under the same
+    /// name, a start would find out too late.
     pub async fn complete(&self, head: SnapshotHead, parts: Vec<StatePart>) -> Result<SnapshotId> {
         let id = SnapshotId::new(Rank {
             generation: head.generation,
             epoch: head.epoch,
         });
-        let text = Manifest::new(&self.owner, head, parts)?.to_text()?;
-        self.folder.put(&id.manifest(), text).await?;
+        let manifest = Manifest::new(&self.owner, head, parts)?;
+        self.check_shared(&manifest).await?;
+        self.folder.put(&id.manifest(), manifest.to_text()?).await?;
         Ok(id)
+    }
+
+    /// An object store is the same from everywhere.
+    async fn check_shared(&self, manifest: &Manifest) -> Result<()> {
+        if !self.folder.is_local() {
+            return Ok(());
+        }
+        let there: HashSet<String> = self.folder.names().await?.into_iter().collect();
+        let parts = manifest.parts.iter();
+        let lacking = parts.filter(|part| part.files.iter().any(|f| !there.contains(&f.name)));
+        let workers: BTreeSet<usize> = lacking.map(|part| part.worker).collect();
+        if workers.is_empty() {
+            return Ok(());
+        }
+        let workers: Vec<String> = workers.iter().map(usize::to_string).collect();
+        Err(Error::config(format!(
+            "{} does not have what worker {} has written to it: it is not the same folder for all processes of the run",
+            self.location(),
+            workers.join(", ")
+        ))
+        .advice(
+            "nothing is lost, the checkpoint before this one stands; set state.checkpoints.dir to a folder that all hosts \
+             share, or to s3://…",
+        ))
     }
 
     /// All snapshots that are there, the oldest first.
@@ -201,8 +231,8 @@ pub(super) async fn instead_of(folder: &Folder, id: Option<&SnapshotId>) -> Stri
                or start from a savepoint"
             .to_owned(),
         others => format!(
-            "nothing was changed; restore the file from a backup, or roll the table back to the commit \
-             that names an older snapshot and start from that: {}",
+            "nothing was changed; restore the file from a backup, start from a savepoint, or roll the table back to the \
+             commit that names an older snapshot and start from that: {}",
             others.join(", ")
         ),
     }

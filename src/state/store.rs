@@ -80,6 +80,9 @@ struct Declaration {
     kind: StateKind,
 }
 
+/// Room for a key of usual length, such as a UUID as text, so that it is encoded without a second allocation.
+const KEY_BYTES: usize = 64;
+
 /// Where the header is.
 fn header_key() -> Vec<u8> {
     [&encoding::HEADER[..], b"header"].concat()
@@ -158,7 +161,7 @@ impl StateStore {
         check_header(from, &self.assignment)?;
         let mut declared = Vec::new();
         from.scan(&declarations(), &mut |key, value| {
-            declared.push((key.to_vec(), decode_declaration(value)?));
+            declared.push((key.to_vec(), encoding::decode(value)?));
             Ok(())
         })?;
         for (key, declaration) in declared {
@@ -241,7 +244,7 @@ impl StateStore {
             changes.put(key, encoding::encode(&declared)?);
             return self.backend.write(changes);
         };
-        let found = decode_declaration(&found)?;
+        let found: Declaration = encoding::decode(&found)?;
         if found == declared {
             return Ok(());
         }
@@ -283,7 +286,7 @@ impl StateStore {
 
     /// The bytes of a key of one of this store's states.
     pub(super) fn key<K: Serialize + ?Sized>(&self, state: u32, key: &K) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(KEY_BYTES);
         self.key_behind(&mut bytes, state, key)?;
         Ok(bytes)
     }
@@ -329,10 +332,6 @@ impl std::fmt::Debug for StateStore {
             .field("now_ms", &self.horizon.get())
             .finish_non_exhaustive()
     }
-}
-
-fn decode_declaration(bytes: &[u8]) -> Result<Declaration> {
-    encoding::decode(bytes)
 }
 
 /// Refuses a store that this program can't read, or that is another one's.

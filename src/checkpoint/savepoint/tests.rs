@@ -209,14 +209,74 @@ fn a_table_that_must_not_be_touched_is_refused_with_its_own_reason() {
 
 #[test]
 fn a_savepoint_is_read_as_it_was_written_and_a_torn_or_newer_one_is_refused() {
-    let json = serde_json::to_vec_pretty(&savepoint()).unwrap();
+    let json = savepoint().to_json().unwrap();
     assert_eq!(Savepoint::parse(&json, "here").unwrap(), savepoint());
     let torn = Savepoint::parse(&json[..json.len() / 2], "here").unwrap_err();
     assert!(
         torn.to_string()
             .contains("the savepoint here can't be read")
     );
-    let newer = br#"{"version": 2, "marker": "something else"}"#;
+    let newer = br#"{"version": 3, "marker": "something else"}"#;
     let newer = Savepoint::parse(newer, "here").unwrap_err().to_string();
-    assert!(newer.contains("has format 2"), "{newer}");
+    assert!(newer.contains("has format 3"), "{newer}");
+}
+
+#[test]
+fn no_byte_of_what_a_savepoint_says_changes_unnoticed() {
+    let with_state = Savepoint {
+        state: Some("state".to_owned()),
+        ..savepoint()
+    };
+    let json = with_state.to_json().unwrap();
+    for at in 0..json.len() {
+        let mut changed = json.clone();
+        changed[at] ^= 1;
+        let found = Savepoint::parse(&changed, "here");
+        assert!(
+            found.is_err() || found.is_ok_and(|found| found == with_state),
+            "byte {at}"
+        );
+    }
+}
+
+#[test]
+fn a_savepoint_of_the_first_format_is_read() {
+    let old = Savepoint {
+        version: 1,
+        ..savepoint()
+    };
+    let json = serde_json::to_vec_pretty(&old).unwrap();
+    assert_eq!(Savepoint::parse(&json, "here").unwrap(), old);
+}
+
+#[test]
+fn the_state_is_the_savepoints_where_its_offsets_are_carried_forward() {
+    let of = |named: Option<&str>, copy: Option<&str>| {
+        let mut savepoint = savepoint();
+        savepoint.marker.state_snapshot = named.map(str::to_owned);
+        savepoint.state = copy.map(str::to_owned);
+        savepoint
+    };
+    let decide = |savepoint: &Savepoint, next: &[(i32, i64)], keeps_state| {
+        let carried = Carried::from(&marker("m", 3, 6, next));
+        let copy = savepoint.state_copy(&carried, "dedup", keeps_state);
+        copy.map(|copy| copy.map(str::to_owned))
+            .map_err(|error| error.says())
+    };
+    let here = [(0, 100), (1, 50)];
+    let joined = [(0, 100), (1, 50), (2, 7)];
+    let whole = of(Some("g2-e5"), Some("state"));
+    assert_eq!(decide(&whole, &here, true), Ok(Some("state".to_owned())));
+    assert_eq!(decide(&whole, &joined, true), Ok(None));
+    let refused = decide(&whole, &here, false).unwrap_err();
+    assert!(refused.contains("keeps no state"), "{refused}");
+    for keeps_state in [true, false] {
+        let empty = of(Some(EMPTY_STATE), None);
+        assert_eq!(decide(&empty, &here, keeps_state), Ok(None));
+    }
+    assert_eq!(decide(&of(None, None), &here, false), Ok(None));
+    let refused = decide(&of(None, None), &here, true).unwrap_err();
+    assert!(refused.contains("without state"), "{refused}");
+    let refused = decide(&of(Some("g2-e5"), None), &here, true).unwrap_err();
+    assert!(refused.contains("no copy"), "{refused}");
 }

@@ -24,9 +24,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::child::Child;
 use super::facts::{Count, Facts};
-use super::{TOPIC, create_mock_topic, flags, mock_cluster, reading_runtime, settings};
+use super::{TOPIC, create_mock_topic, flags, mock_cluster, settings};
 use crate::cli::generate::produce;
 use crate::error::{Error, Result};
+use crate::runtime::async_runtime;
 
 /// Records of each half.
 const HALF: u64 = 1_000;
@@ -52,7 +53,7 @@ pub(super) fn run(directory: &Path, dataflow: &str) -> Result<()> {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
             .map_err(|error| Error::internal("signals can't be handled").caused_by(error))?;
     }
-    let runtime = reading_runtime()?;
+    let runtime = async_runtime()?;
     let mock = mock_cluster()?;
     create_mock_topic(&mock, 1)?;
     let brokers = mock.bootstrap_servers();

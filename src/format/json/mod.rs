@@ -67,7 +67,6 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Fields, SchemaRef};
 use arrow::error::ArrowError;
-use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::{Schema, Type};
 
 pub(super) use keys::Keys;
@@ -76,7 +75,7 @@ use self::fault::{Fault, Outcome};
 use self::scan::Scanner;
 use self::value::{Context, write_object};
 use super::builder::{Column, Struct, Values};
-use super::{Decoded, Decoder, Provenance, Reject};
+use super::{Decoded, Decoder, Provenance, Reject, arrow_schema};
 use crate::error::{Error, Result};
 use crate::messages::{Message, Messages};
 
@@ -107,9 +106,7 @@ impl JsonDecoder {
     /// Columns that [`Provenance::of`] recognizes are filled from the message, wherever they stand;
     /// a field of the payload that has their name is ignored.
     pub fn new(schema: &Schema) -> Result<Self> {
-        let arrow = schema_to_arrow_schema(schema).map_err(|error| {
-            Error::data("the table's schema can't be written as an Arrow schema").caused_by(error)
-        })?;
+        let arrow = arrow_schema(schema)?;
         let mut sources = Vec::new();
         let mut provenance = Vec::new();
         let mut fields = Vec::new();

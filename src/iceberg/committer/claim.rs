@@ -56,8 +56,8 @@ impl Observation {
     }
 
     /// What a claim will carry forward.
-    pub fn carried(&self) -> Option<Carried> {
-        self.start.carried()
+    pub fn carried(&self) -> Option<&Carried> {
+        self.carried.as_ref()
     }
 
     /// Sets how long the claim and each commit may take until they are proved.

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use iceberg::io::FileIOBuilder;
 
 use super::*;
@@ -61,4 +63,15 @@ fn the_s3_settings_are_not_part_of_what_is_serialized() {
         .unwrap();
     let json = serde_json::to_string(&storage).unwrap();
     assert!(!json.contains("hunter2"), "{json}");
+}
+
+#[test]
+fn a_local_location_has_a_path_in_each_of_its_forms_and_no_other_has_one() {
+    for location in ["/a/b", "/a/b/", "file:/a/b", "file:///a/b", "file:///a/b//"] {
+        let path = local_path(location);
+        assert_eq!(path.as_deref(), Some(Path::new("/a/b")), "{location}");
+    }
+    for location in ["a/b", "file:a", "s3://bucket/a", "", "hdfs:///a"] {
+        assert_eq!(local_path(location), None, "{location}");
+    }
 }

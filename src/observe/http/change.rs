@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 use super::Api;
 use super::answer::Refused;
 use super::operations::{Done, Kind};
-use crate::control::{Answer, Ask, Savepoints};
+use crate::control::{Answer, Ask, SavepointUnderWay, Savepoints};
 
 /// How long a savepoint's directory may take to show that it can be written to.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +44,14 @@ struct Wish {
     cancel: bool,
     #[serde(rename = "triggerId")]
     id: Option<String>,
+}
+
+/// A savepoint whose place is made.
+struct ToWrite {
+    store: Arc<dyn Savepoints>,
+    location: String,
+    /// State that it may need stays until this goes.
+    _under_way: SavepointUnderWay,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -91,7 +99,7 @@ pub(super) async fn drain(
 ) -> Result<Response, Refused> {
     let wish = api.wish(&job, &body)?;
     api.begin(wish.id, Kind::Drain, None, |api| {
-        let answered = api.process.control().ask(Ask::Checkpoint);
+        let answered = api.process.control().ask(Ask::LastCheckpoint);
         tracing::info!("draining, as asked for through the REST API");
         api.process.request_drain();
         answered
@@ -181,6 +189,7 @@ impl Api {
                 ));
             }
         };
+        let under_way = self.process.control().savepoint_begins();
         let store = self.process.control().savepoints();
         let store = store.ok_or_else(|| Refused::conflict("the pipeline is still starting"))?;
         let prepared = timeout(PREPARE_TIMEOUT, store.prepare(&directory)).await;
@@ -191,9 +200,16 @@ impl Api {
                 ))
             })?
             .map_err(|error| Refused::bad(error.to_string()))?;
-        let write = Some((store, location));
+        let write = Some(ToWrite {
+            store,
+            location,
+            _under_way: under_way,
+        });
         self.begin(wish.id, kind, write, |api| {
-            let answered = api.process.control().ask(Ask::Savepoint)?;
+            let answered = api.process.control().ask(match stop {
+                true => Ask::LastSavepoint,
+                false => Ask::Savepoint,
+            })?;
             if stop {
                 tracing::info!("draining with a savepoint, as asked for through the REST API");
                 api.process.request_drain();
@@ -207,7 +223,7 @@ impl Api {
         self: Arc<Self>,
         id: Option<String>,
         kind: Kind,
-        savepoint: Option<(Arc<dyn Savepoints>, String)>,
+        savepoint: Option<ToWrite>,
         ask: impl FnOnce(&Self) -> Result<tokio::sync::oneshot::Receiver<Answer>, String>,
     ) -> Result<Response, Refused> {
         let id = match id {
@@ -244,20 +260,17 @@ impl Api {
     }
 
     /// What follows from an answer: perhaps a savepoint is still to be written.
-    async fn write(
-        &self,
-        answer: Answer,
-        savepoint: Option<(Arc<dyn Savepoints>, String)>,
-    ) -> Result<Done, String> {
+    async fn write(&self, answer: Answer, savepoint: Option<ToWrite>) -> Result<Done, String> {
         let durable = answer?;
         let epoch = durable.epoch;
-        let Some((store, location)) = savepoint else {
+        let Some(savepoint) = savepoint else {
             return Ok(Done {
                 epoch,
                 location: None,
             });
         };
-        let written = store.complete(&location, &durable).await;
+        let location = savepoint.location.clone();
+        let written = savepoint.store.complete(&location, &durable).await;
         written.map_err(|error| error.to_string())?;
         self.process.control().savepoint_written(epoch, &location);
         tracing::info!(epoch = epoch.0, location, "savepoint written");

@@ -75,7 +75,8 @@ impl Server {
     /// failed though the pipeline has ended in order.
     pub async fn settle(&self) -> Option<String> {
         self.api.take_leave().await;
-        self.api.operations.settle().await
+        let patience = self.api.settings.checkpoint.timeout;
+        self.api.operations.settle(patience).await
     }
 }
 

@@ -16,8 +16,6 @@ use crate::time::Epoch;
 const REMEMBERED: usize = 1_000;
 /// So many may be under way at once: each waits for the same next epoch.
 const UNDER_WAY_MAX: usize = 100;
-/// How long the end of the process waits for operations: a savepoint may be on its way to S3.
-const END_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it then waits for somebody to ask for the outcome: clients ask every two seconds at least.
 const TELL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -124,10 +122,11 @@ impl Operations {
         Some(outcome)
     }
 
-    /// Waits until all have ended and been told. Returns why a stop's savepoint is missing, if one is.
-    pub(super) async fn settle(&self) -> Option<String> {
+    /// Waits until all have ended, but not longer than `patience`, and been told: a savepoint with its state may be on
+    /// its way to S3. Returns why a stop's savepoint is missing, if one is.
+    pub(super) async fn settle(&self, patience: Duration) -> Option<String> {
         let ended = self.until(|operation| operation.outcome.is_some());
-        let _ = timeout(END_PATIENCE, ended).await;
+        let _ = timeout(patience, ended).await;
         let told = self.until(Operation::is_told);
         let _ = timeout(TELL_PATIENCE, told).await;
         let known = self.known();
@@ -137,7 +136,9 @@ impl Operations {
         let mut missing = of_stops.filter_map(|operation| match &operation.outcome {
             Some(Ok(_)) => None,
             Some(Err(reason)) => Some(reason.clone()),
-            None => Some(format!("it was not written within {END_PATIENCE:?}")),
+            None => Some(format!(
+                "it was not written within {patience:?} (checkpoint.timeout)"
+            )),
         });
         missing.next_back()
     }
@@ -162,6 +163,7 @@ impl Operations {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(30);
     const STOP: Kind = Kind::Savepoint { stop: true };
     const SAVEPOINT: Kind = Kind::Savepoint { stop: false };
 
@@ -214,7 +216,7 @@ mod tests {
         let operations = std::sync::Arc::new(Operations::default());
         operations.begin("a", STOP).unwrap();
         let ending = std::sync::Arc::clone(&operations);
-        let end = tokio::spawn(async move { ending.settle().await });
+        let end = tokio::spawn(async move { ending.settle(PATIENCE).await });
         tokio::time::sleep(Duration::from_secs(1)).await;
         operations.end("a", Err("no room on the disk".to_owned()));
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -226,11 +228,8 @@ mod tests {
         operations.begin("b", STOP).unwrap();
         operations.end("b", done(1));
         let begin = tokio::time::Instant::now();
-        operations.settle().await;
+        operations.settle(PATIENCE).await;
         let waited = begin.elapsed();
-        assert!(
-            waited >= TELL_PATIENCE && waited < END_PATIENCE,
-            "{waited:?}"
-        );
+        assert!(waited >= TELL_PATIENCE && waited < PATIENCE, "{waited:?}");
     }
 }

@@ -8,7 +8,7 @@ use timely::dataflow::operators::Inspect;
 use timely::dataflow::operators::vec::{Input, Map};
 
 use super::*;
-use crate::budget::Budget;
+use crate::budget::{Budget, Uncommitted};
 use crate::metrics::Metrics;
 
 const PATIENT: Batching = Batching {
@@ -43,7 +43,9 @@ fn batches(
 ) {
     timely::execute_directly(move |worker| {
         let seen = Rc::new(RefCell::new(Vec::new()));
-        let budget = Budget::new(1 << 20, 1 << 30, &Metrics::default());
+        let metrics = Metrics::default();
+        let uncommitted = Arc::new(Uncommitted::new(1 << 30, &metrics));
+        let budget = Budget::new(1 << 20, uncommitted, &metrics);
         let mut input = worker.dataflow::<Epoch, _, _>(|scope| {
             let (input, sizes) = scope.new_input();
             let seen = Rc::clone(&seen);

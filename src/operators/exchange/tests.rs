@@ -11,7 +11,7 @@ use timely::dataflow::operators::generic::operator::source;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::*;
-use crate::budget::Budget;
+use crate::budget::{Budget, Uncommitted};
 use crate::state::MaxParallelism;
 
 const PEERS: usize = 3;
@@ -126,7 +126,8 @@ fn rows_reach_their_owner_in_order_and_stay_charged_where_they_were_read_until_t
     let (received, together) = (Arc::clone(&seen), Arc::new(Barrier::new(PEERS)));
     let workers = timely::execute(config, move |worker| {
         let (index, metrics) = (worker.index(), Metrics::default());
-        let budget = Budget::new(1, 1, &metrics);
+        let uncommitted = Arc::new(Uncommitted::new(1, &metrics));
+        let budget = Budget::new(1, uncommitted, &metrics);
         let gauge = metrics.in_flight_bytes.clone();
         let ended = Rc::new(Cell::new(false));
         // The writer lets go of the rows only when the test says so.

@@ -224,3 +224,35 @@ fn an_epoch_in_which_the_logic_fails_is_never_reported() {
         assert!(edges.reports.borrow().is_empty());
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_hangs_is_given_up_soon_after_a_signal_and_else_after_the_timeout() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = || {
+        let process = Arc::new(Process::new(tokio::runtime::Handle::current()));
+        let upload = Upload {
+            snapshots: snapshots(folder.path()),
+            generation: Generation(1),
+            timeout: Duration::from_secs(600),
+            process: Arc::clone(&process),
+        };
+        (process, upload)
+    };
+    let (process, upload) = begun();
+    process.request_drain_soon();
+    let start = tokio::time::Instant::now();
+    let error = upload.over().await.to_string();
+    assert!(
+        start.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(error.contains("of draining"), "{error}");
+    // A drain that was asked for otherwise has all its time.
+    let (process, upload) = begun();
+    process.request_drain();
+    let start = tokio::time::Instant::now();
+    let error = upload.over().await.to_string();
+    assert_eq!(start.elapsed(), Duration::from_secs(600));
+    assert!(error.contains("checkpoint.timeout"), "{error}");
+}

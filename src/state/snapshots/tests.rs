@@ -186,3 +186,26 @@ async fn a_manifest_under_anothers_name_is_refused() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn a_folder_that_is_not_the_same_one_for_all_hosts_is_noticed_at_the_first_checkpoint() {
+    let (one_host, other_host) = (World::new(), World::new());
+    let mut store = one_host.create(BackendKind::Rocksdb);
+    put(&mut store, 0, 500);
+    let local = store.snapshot(Epoch(1)).unwrap();
+    let upload = other_host.snapshots.upload(Generation(1), &local);
+    let part = StatePart {
+        worker: 3,
+        ..upload.await.unwrap()
+    };
+    let complete = |world: &World| {
+        let (snapshots, part) = (world.snapshots.clone(), part.clone());
+        let head = head(store.assignment(), 1, 1);
+        async move { snapshots.complete(head, vec![part]).await }
+    };
+    let error = complete(&one_host).await.unwrap_err().to_string();
+    assert!(error.contains("what worker 3 has written"), "{error}");
+    assert!(error.contains("all hosts share"), "{error}");
+    assert_eq!(one_host.snapshots.list().await.unwrap(), []);
+    complete(&other_host).await.unwrap();
+}

@@ -10,6 +10,8 @@ mod support;
 mod syntax;
 mod types;
 
+use iceberg::arrow::schema_to_arrow_schema;
+
 use super::*;
 use support::{decode, decoder, messages, reason};
 
