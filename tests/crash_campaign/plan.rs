@@ -14,12 +14,13 @@ pub const POINTS: [&str; 7] = [
 ];
 
 /// Those, and the ones of a dataflow that keeps state.
-pub const POINTS_WITH_STATE: [&str; 12] = [
+pub const POINTS_WITH_STATE: [&str; 13] = [
     "write",
     "staged",
     "state-upload",
     "state-uploaded",
     "commit",
+    "state-manifest",
     "state-complete",
     "before-swap",
     "after-swap",
