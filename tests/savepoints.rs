@@ -232,9 +232,11 @@ fn a_table_that_was_rolled_back_gets_the_savepoints_state_which_no_checkpoint_ha
     let mut producer = Producer::new(&topic);
     let first = producer.repeating_samples(2_000, 3).finish();
     let pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
-    let run = dedup(&pipeline, 3).set("state.checkpoints.num-retained", "1");
-    // The savepoint's checkpoint is the only one of its kind.
-    let running = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000").start();
+    let checkpoints = pipeline.dir().join("checkpoints");
+    let location = format!("file://{}", checkpoints.display());
+    let here = |calve: Calve| calve.env("FLINK_CHECKPOINT_DIR", &location);
+    let run = here(dedup(&pipeline, 3)).env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
+    let running = run.start();
     wait_read(&running, &first);
     let folder = savepoint(&pipeline, &running);
     let second = producer.repeating_samples(2_000, 3).finish();
@@ -245,7 +247,8 @@ fn a_table_that_was_rolled_back_gets_the_savepoints_state_which_no_checkpoint_ha
     pipeline.change_table(json!({ "roll_back": 1 }));
     pipeline.read().assert_deduplicated(&first);
     let produced = producer.repeat_all().finish();
-    let rewind = |calve: Calve| calve.set("on-rollback", "rewind");
+    fs::remove_dir_all(&checkpoints).expect("the checkpoints are gone");
+    let rewind = |calve: Calve| here(calve).set("on-rollback", "rewind");
     let gone = rewind(dedup(&pipeline, 2).bounded()).run().expect_code(6);
     gone.expect_output(&["there is no state snapshot", "savepoint"]);
     let run = rewind(from(&pipeline, &folder, 2));
