@@ -26,6 +26,7 @@ mod migrate;
 mod outages;
 mod policies;
 mod processes;
+mod prometheus;
 mod rest;
 mod restart;
 mod restarts;

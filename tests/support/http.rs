@@ -27,10 +27,7 @@ impl Running {
         let said = self.output();
         let (_, rest) = said.split_once("REST API at http://").expect("an address");
         let address = rest.split_whitespace().next().expect("an address");
-        let mut rest = Rest {
-            address: address.parse().expect("an address"),
-            job: String::new(),
-        };
+        let mut rest = Rest::at(address);
         let jobs = rest.get("/jobs");
         rest.job = jobs["jobs"][0]["id"].as_str().expect("a job").to_owned();
         eventually("the dataflow runs", || {
@@ -41,6 +38,15 @@ impl Running {
 }
 
 impl Rest {
+    /// Whatever listens there.
+    #[track_caller]
+    pub fn at(address: &str) -> Rest {
+        Rest {
+            address: address.parse().expect("an address"),
+            job: String::new(),
+        }
+    }
+
     /// `http://127.0.0.1:PORT`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

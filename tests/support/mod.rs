@@ -12,6 +12,7 @@
 //! * [`Topic`], [`Producer`], [`Load`], [`Produced`]: the input, and what the broker acknowledged of it.
 //! * [`Pipeline`]: a topic, a table and a folder that outlive a process; `Running` is one process of it.
 //! * [`Table`]: what the readers found; `assert_exactly` compares it with [`Produced`].
+//! * [`Prometheus`], [`promtool`]: who scrapes it, and who judges what is scraped.
 //! * [`Proxy`], [`Broker`]: faults.
 //!
 //! Every test has a topic, a table and a group of its own, so that all of them can run at once.
@@ -23,6 +24,7 @@ mod http;
 mod kafka;
 mod pipeline;
 mod producer;
+mod prometheus;
 mod proxy;
 mod random;
 mod services;
@@ -39,6 +41,7 @@ pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
+pub use prometheus::{Prometheus, deployed, promtool};
 pub use proxy::{Action, Proxy, Request, switchable};
 pub use random::Random;
 pub use services::{Services, flink_jars};
