@@ -17,6 +17,10 @@ fn running(pipeline: &Pipeline, settings: &[(&str, &str)]) -> Running {
     let run = settings.iter().fold(run, |run, (k, v)| run.set(k, v));
     let running = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "500").start();
     running.wait_rows(RECORDS);
+    // The lag is looked at once a second.
+    eventually("the figures of the partitions are told", || {
+        running.scrape().contains("\ncalve_partition_lag_records{")
+    });
     running
 }
 

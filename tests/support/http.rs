@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::calve::Running;
 use super::eventually;
+use super::watch::sample;
 
 /// The REST API of a running calve (`rest.port` is set).
 #[derive(Clone, Debug)]
@@ -58,6 +59,13 @@ impl Rest {
         let (status, body) = self.call("GET", path, &[], "");
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
+    }
+
+    /// A figure of `/metrics`, by its full name (whatever its labels); `None` if it is not there.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let (_, text) = self.call("GET", "/metrics", &[], "");
+        let value = text.lines().find_map(|line| sample(line, name));
+        value.and_then(|value| value.parse().ok())
     }
 
     /// The same, below the pipeline's own path.

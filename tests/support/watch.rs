@@ -9,10 +9,8 @@ impl Running {
     /// A figure of `/metrics`, by its full name (whatever its labels); calve runs with `metrics.prometheus-port=0`.
     #[track_caller]
     pub fn metric(&self, name: &str) -> u64 {
-        let text = self.scrape();
-        let value = text.lines().find_map(|line| sample(line, name));
-        let value = value.unwrap_or_else(|| panic!("no {name} in:\n{text}"));
-        value.parse().expect("a whole number")
+        let value = self.metrics().metric(name);
+        value.unwrap_or_else(|| panic!("no {name} in:\n{}", self.scrape()))
     }
 
     /// All of `/metrics`.
