@@ -52,18 +52,20 @@ pub struct Metrics {
     pub epoch_open: Gauge<i64, AtomicI64>,
     /// The last epoch whose end is durable.
     pub epoch_committed: Gauge<i64, AtomicI64>,
-    /// Duration of the last proved commit, from its epoch's close to its proof.
-    pub checkpoint_duration_ms: Gauge<i64, AtomicI64>,
+    /// Commits whose outcome is not known, and that may still land.
+    pub commits_undecided: Gauge<i64, AtomicI64>,
+    /// How long the last proved commit took, from its epoch's close to its proof.
+    pub last_checkpoint_seconds: Gauge<f64, AtomicU64>,
     /// Size of the data files of the last proved commit.
-    pub checkpoint_bytes: Gauge<i64, AtomicI64>,
+    pub last_checkpoint_bytes: Gauge<i64, AtomicI64>,
     /// Records of the last proved commit.
-    pub checkpoint_records: Gauge<i64, AtomicI64>,
+    pub last_checkpoint_records: Gauge<i64, AtomicI64>,
     /// Bytes of messages read but not yet written, over the workers of the process.
     pub in_flight_bytes: Gauge<i64, AtomicI64>,
     /// Bytes of data files whose commit is not proved, over the workers of the process.
     pub uncommitted_bytes: Gauge<i64, AtomicI64>,
     /// How long the last local snapshot of a state stopped its operator.
-    pub state_snapshot_ms: Gauge<i64, AtomicI64>,
+    pub state_snapshot_seconds: Gauge<f64, AtomicU64>,
     /// Bytes of state that were uploaded for checkpoints.
     pub state_bytes_uploaded: Counter<u64, AtomicU64>,
     /// From the close of an epoch to the proof of its commit.
@@ -138,64 +140,30 @@ impl Metrics {
             records_committed, "Records made visible by a proved table commit";
             files_committed, "Data files made visible by a proved table commit";
             commits, "Proved table commits";
+            commits_undecided, "Commits whose outcome is not known and that may still land";
             checkpoints_failed, "Checkpoints whose commit could not be proved in time";
             restarts, "Starts of the dataflow after a failure, within this process";
             epoch_open, "The epoch that is open for records";
             epoch_committed, "The last epoch whose end is durable";
-            checkpoint_records, "Records of the last proved commit";
-            checkpoint_duration_ms, "Milliseconds from the close of the last committed epoch to the proof of its commit";
-            state_snapshot_ms, "Milliseconds that the last local snapshot of a state stopped its operator";
+            last_checkpoint_records, "Records of the last proved commit";
         }
-        for (name, help, seconds) in [
-            (
-                "checkpoint_duration",
-                "From the close of an epoch to the proof of its commit",
-                &self.checkpoint_seconds,
-            ),
-            (
-                "commit_duration",
-                "From the first attempt at a commit to its proof",
-                &self.commit_seconds,
-            ),
-        ] {
-            registry.register_with_unit(name, help, Unit::Seconds, seconds.0.clone());
+        macro_rules! register_in {
+            ($($unit:ident: $name:literal, $figure:expr, $help:literal;)*) => {
+                $(registry.register_with_unit($name, $help, Unit::$unit, $figure.clone());)*
+            };
         }
-        registry.register_with_unit(
-            "read",
-            "Bytes of keys and payloads read from Kafka",
-            Unit::Bytes,
-            self.bytes_read.clone(),
-        );
-        registry.register_with_unit(
-            "committed",
-            "Bytes of the committed data files",
-            Unit::Bytes,
-            self.bytes_committed.clone(),
-        );
-        registry.register_with_unit(
-            "state_uploaded",
-            "State uploaded for checkpoints",
-            Unit::Bytes,
-            self.state_bytes_uploaded.clone(),
-        );
-        registry.register_with_unit(
-            "checkpoint",
-            "Size of the data files of the last proved commit",
-            Unit::Bytes,
-            self.checkpoint_bytes.clone(),
-        );
-        registry.register_with_unit(
-            "in_flight",
-            "Messages read but not yet written",
-            Unit::Bytes,
-            self.in_flight_bytes.clone(),
-        );
-        registry.register_with_unit(
-            "uncommitted",
-            "Data files written whose commit is not proved",
-            Unit::Bytes,
-            self.uncommitted_bytes.clone(),
-        );
+        register_in! {
+            Seconds: "checkpoint_duration", self.checkpoint_seconds.0, "From the close of an epoch to the proof of its commit";
+            Seconds: "commit_duration", self.commit_seconds.0, "From the first attempt at a commit to its proof";
+            Seconds: "last_checkpoint_duration", self.last_checkpoint_seconds, "From the close of the last committed epoch to the proof of its commit";
+            Seconds: "state_snapshot_duration", self.state_snapshot_seconds, "How long the last local snapshot of a state stopped its operator";
+            Bytes: "read", self.bytes_read, "Keys and payloads read from Kafka";
+            Bytes: "committed", self.bytes_committed, "Data files made visible by a proved table commit";
+            Bytes: "state_uploaded", self.state_bytes_uploaded, "State uploaded for checkpoints";
+            Bytes: "last_checkpoint", self.last_checkpoint_bytes, "Data files of the last proved commit";
+            Bytes: "in_flight", self.in_flight_bytes, "Messages read but not yet written";
+            Bytes: "uncommitted", self.uncommitted_bytes, "Data files written whose commit is not proved";
+        }
     }
 }
 

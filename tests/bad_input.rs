@@ -1,7 +1,5 @@
 //! Bad input: each case ends with a clear error that says where and why, loses nothing, and panics never.
 
-use std::net::TcpListener;
-
 use serde_json::{Value, json};
 
 use crate::support::{Finished, Pipeline, Producer, Topic};
@@ -249,17 +247,6 @@ fn a_missing_setting_is_said_by_all_its_names() {
     refused.expect_output(&["kafka.brokers", "KAFKA_BROKERS"]);
     let refused = setting_refused(|run| run.without_env("ICEBERG_TABLE_RAW"));
     refused.expect_output(&["table.name", "ICEBERG_TABLE_RAW"]);
-}
-
-#[test]
-fn a_port_that_is_taken_is_said_by_number() {
-    let topic = Topic::create("port", 1);
-    let pipeline = Pipeline::new(&topic);
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = taken.local_addr().expect("an address").port().to_string();
-    let ended = pipeline.run().bounded().env("PROMETHEUS_PORT", &port).run();
-    assert!(matches!(ended.code, Some(2 | 4)), "{ended:?}");
-    ended.expect_output(&[&port, "→"]);
 }
 
 #[test]

@@ -24,11 +24,7 @@ fn command(pipeline: &Pipeline, rest: &Rest, args: &[&str]) -> Calve {
 fn wait_read(running: &Running, records: u64) {
     eventually(&format!("{records} records are read"), || {
         let rest = running.rest();
-        let (_, text) = rest.call("GET", "/metrics", &[], "");
-        let read = text
-            .lines()
-            .find_map(|line| line.strip_prefix("calve_records_read_total "));
-        read.is_some_and(|read| read == records.to_string())
+        rest.metric("calve_records_read_total") == Some(records)
     });
 }
 

@@ -29,6 +29,7 @@ mod outages;
 mod own_operator;
 mod policies;
 mod processes;
+mod prometheus;
 mod rest;
 mod restart;
 mod restarts;

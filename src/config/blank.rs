@@ -130,6 +130,8 @@ impl Settings {
             },
             metrics: Metrics {
                 prometheus_port: None,
+                bind_address: IpAddr::from([0, 0, 0, 0]),
+                flink_names: false,
             },
             log: Log {
                 format: LogFormat::Text,

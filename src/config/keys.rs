@@ -455,10 +455,15 @@ pub(super) static KEYS: &[Key] = &[
     })
     .secrecy(Secrecy::Secret),
     Key::new("metrics.prometheus-port", |s, v| {
-        let port = values::whole(v, "a port", 0..=65_535);
-        put(&mut s.metrics.prometheus_port, port.map(Some))
+        put(&mut s.metrics.prometheus_port, values::ports_or_off(v))
     })
     .env("PROMETHEUS_PORT"),
+    Key::new("metrics.bind-address", |s, v| {
+        put(&mut s.metrics.bind_address, values::address(v))
+    }),
+    Key::new("metrics.flink-names", |s, v| {
+        put(&mut s.metrics.flink_names, values::truth(v))
+    }),
     Key::new("log.format", |s, v| {
         let words = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         put(&mut s.log.format, values::one_of(v, &words))

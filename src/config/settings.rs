@@ -435,8 +435,12 @@ pub struct Rest {
 /// `metrics.*`
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// `metrics.prometheus-port`: `None` is no endpoint.
-    pub prometheus_port: Option<u16>,
+    /// `metrics.prometheus-port`: the first free one of these; `None` is no endpoint.
+    pub prometheus_port: Option<RangeInclusive<u16>>,
+    /// `metrics.bind-address`
+    pub bind_address: IpAddr,
+    /// `metrics.flink-names`
+    pub flink_names: bool,
 }
 
 /// `log.*`

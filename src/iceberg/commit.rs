@@ -198,6 +198,8 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
             let mut committer = is_committer.then(|| sink.take_committer()).flatten();
             if let Some(committer) = &committer {
                 process.notices().table_is(sink.facts(committer.table()));
+                // A start has decided what the dataflow before it had left open.
+                process.metrics().commits_undecided.set(0);
             }
             let mut committing: Option<(Epoch, Pending)> = None;
             let mut draining_since = None;
@@ -239,6 +241,8 @@ impl<'scope> CommitStaged<'scope> for StreamVec<'scope, Epoch, StagedFile> {
                         return;
                     };
                     process.notices().table_is(sink.facts(back.table()));
+                    let undecided = back.undecided() as i64;
+                    process.metrics().commits_undecided.set(undecided);
                     committer = Some(back);
                     match result {
                         Ok(made) => {
@@ -459,11 +463,11 @@ fn report(process: &Process, epoch: Epoch, pending: &Pending, made: &Committed, 
     metrics.files_committed.inc_by(files);
     metrics.bytes_committed.inc_by(bytes);
     metrics.epoch_committed.set(epoch.0 as i64);
-    metrics.checkpoint_duration_ms.set(took.as_millis() as i64);
+    metrics.last_checkpoint_seconds.set(took.as_secs_f64());
     metrics.checkpoint_seconds.observe(took);
     metrics.commit_seconds.observe(made.duration);
-    metrics.checkpoint_bytes.set(bytes as i64);
-    metrics.checkpoint_records.set(rows as i64);
+    metrics.last_checkpoint_bytes.set(bytes as i64);
+    metrics.last_checkpoint_records.set(rows as i64);
     tracing::info!(
         epoch = epoch.0,
         records = rows,

@@ -185,6 +185,11 @@ impl Committer {
         &self.head
     }
 
+    /// How many attempts there are whose outcome is not known, and that may still land.
+    pub fn undecided(&self) -> usize {
+        self.unproved.len()
+    }
+
     /// The state snapshots that this pipeline may go on from: those that the history of the table names, the
     /// newest first, and those of attempts that may still land. All markers are read for it, so it is left to
     /// whoever tidies up beside the commits.

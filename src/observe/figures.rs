@@ -1,8 +1,23 @@
-//! What Prometheus scrapes: our own figures under `calve_`, and, for what Flink's dashboards show, the same under the
-//! names that Flink's Prometheus reporter gives them.
+//! What Prometheus scrapes: the figures of a process under `calve_`, and, for dashboards that were made for Flink, what
+//! they show under the names of Flink's Prometheus reporter.
 //!
-//! The figures of single partitions are bounded in number: [`PARTITIONS_MAX`] of them are told one by one, in the order of
-//! topic and partition; the totals count all.
+//! ```text
+//!   Metrics           counted where things happen ─┐
+//!   Ours              what the desk knows           ├─▶ Registry ─▶ /metrics
+//!   SystemFigures     what the kernel knows         │
+//!   flink::Theirs     the same under other names   ─┘
+//! ```
+//!
+//! * Every name and every meaning is in `docs/metrics.md`, and a test holds that page against a scrape.
+//! * The figures of single partitions are bounded in number: [`PARTITIONS_MAX`] of them are told one by one, in the order
+//!   of topic and partition; the totals count all. Nothing else has a label whose values come from data.
+//! * Of a run of several processes only the first has coordinator and commit. The others are silent about checkpoints:
+//!   a figure that stands at its beginning for ever would raise an alarm.
+
+pub(super) mod flink;
+mod system;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,237 +28,257 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::control::{Phase, Record, now_ms};
+use crate::config::Settings;
+use crate::control::{Phase, Record, Status, now_ms};
 use crate::metrics::{PartitionLabels, Position};
-use crate::offsets::Offsets;
 use crate::process::Process;
+use system::SystemFigures;
 
 /// So many partitions have figures of their own.
 const PARTITIONS_MAX: usize = 1_000;
 
-/// What names the job in Flink's metrics.
-#[derive(Clone, Debug, EncodeLabelSet)]
-struct JobLabels {
-    job_id: String,
-    job_name: String,
-}
-
-/// What names an operator in Flink's metrics.
-#[derive(Clone, Debug, EncodeLabelSet)]
-struct TaskLabels {
-    job_id: String,
-    job_name: String,
-    task_name: &'static str,
-}
-
-/// Everything that can be scraped of a process; its workers are Flink's slots.
-pub(crate) fn registry(process: &Arc<Process>, pipeline: &str, workers: usize) -> Registry {
+/// Everything that can be scraped of a process. `leads` is true for the one with coordinator and commit.
+pub(super) fn registry(
+    process: &Arc<Process>,
+    settings: &Settings,
+    dataflow: &'static str,
+    leads: bool,
+) -> Registry {
     let mut registry = Registry::default();
-    process.metrics().register(&mut registry);
-    registry.register_collector(Box::new(Scraped {
+    let pipeline = settings.pipeline.name.clone();
+    let ours = registry.sub_registry_with_label(("pipeline".into(), pipeline.into()));
+    process.metrics().register(ours);
+    ours.register_collector(Box::new(Ours {
         process: Arc::clone(process),
-        job: JobLabels {
-            job_id: super::http::job_id(pipeline),
-            job_name: pipeline.to_owned(),
+        about: About {
+            version: env!("CARGO_PKG_VERSION"),
+            dataflow,
         },
-        workers,
+        table: settings.table.name.as_ref().map(|name| {
+            let levels = settings.table.database.iter();
+            let levels: Vec<&str> = levels.chain([name]).map(String::as_str).collect();
+            levels.join(".")
+        }),
+        interval_s: settings.checkpoint.interval.as_secs_f64(),
+        timeout_s: settings.checkpoint.timeout.as_secs_f64(),
+        leads,
     }));
+    ours.register_collector(Box::new(SystemFigures));
+    if settings.metrics.flink_names {
+        let job = flink::Job::of(&settings.pipeline.name);
+        let theirs = registry.sub_registry_with_labels(job.labels().into_iter());
+        theirs.register_collector(Box::new(flink::Theirs {
+            process: Arc::clone(process),
+            workers: settings.parallelism,
+            meter: flink::Meter::default(),
+            leads,
+        }));
+    }
     registry
 }
 
-/// What Flink measures of a job, by its names; −1 where there is nothing yet.
-pub(crate) fn of_job(process: &Process) -> [(&'static str, i64); 23] {
-    let control = process.control();
-    let (phase, since) = control.phase();
-    let in_phase = |wanted: Phase| match since.get(&wanted) {
-        Some(since) if phase == wanted => now_ms() - since,
-        _ => 0,
-    };
-    let (counts, in_progress, last, restored) = control.read_history(|history| {
-        (
-            history.counts(),
-            history.in_progress(),
-            history.newest().cloned(),
-            history.last_restored().map(|restored| restored.at_ms),
-        )
-    });
-    let of_last = |value: &dyn Fn(&Record) -> i64| last.as_ref().map_or(-1, value);
-    let took = |record: &Record| record.took.map_or(0, |took| took.as_millis() as i64);
-    let size = of_last(&|record| record.proof.bytes as i64);
-    [
-        ("lastCheckpointSize", size),
-        ("lastCheckpointFullSize", size),
-        ("lastCheckpointDuration", of_last(&took)),
-        (
-            "lastCheckpointCompletedTimestamp",
-            of_last(&|record| record.triggered_at_ms + took(record)),
-        ),
-        (
-            "lastCompletedCheckpointId",
-            of_last(&|record| record.epoch.0 as i64),
-        ),
-        // Nothing is in flight when an epoch has passed.
-        ("lastCheckpointProcessedData", of_last(&|_| 0)),
-        ("lastCheckpointPersistedData", of_last(&|_| 0)),
-        ("lastCheckpointRestoreTimestamp", restored.unwrap_or(-1)),
-        ("totalNumberOfCheckpoints", counts.triggered as i64),
-        ("numberOfInProgressCheckpoints", in_progress as i64),
-        ("numberOfCompletedCheckpoints", counts.completed as i64),
-        ("numberOfFailedCheckpoints", counts.failed as i64),
-        ("numRestarts", process.metrics().restarts.get() as i64),
-        ("numRescales", 0),
-        ("uptime", in_phase(Phase::Running)),
-        ("downtime", in_phase(Phase::Restarting)),
-        ("runningTime", in_phase(Phase::Running)),
-        ("restartingTime", in_phase(Phase::Restarting)),
-        ("initializingTime", in_phase(Phase::Starting)),
-        ("createdTime", 0),
-        ("deployingTime", 0),
-        ("failingTime", 0),
-        ("cancellingTime", 0),
-    ]
-}
-
-/// What is computed when somebody looks.
+/// What is read when somebody looks.
 #[derive(Debug)]
-struct Scraped {
+struct Ours {
     process: Arc<Process>,
-    job: JobLabels,
-    workers: usize,
+    about: About,
+    /// Namespace and name.
+    table: Option<String>,
+    interval_s: f64,
+    timeout_s: f64,
+    leads: bool,
 }
 
-impl Collector for Scraped {
+#[derive(Clone, Debug, EncodeLabelSet)]
+struct About {
+    version: &'static str,
+    dataflow: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet)]
+struct TableLabel {
+    table: String,
+}
+
+impl Collector for Ours {
     fn encode(&self, mut to: DescriptorEncoder) -> fmt::Result {
-        let metrics = self.process.metrics();
-        let positions = metrics.positions();
-        self.partitions(&mut to, &positions)?;
-        for (name, figure) in of_job(&self.process) {
-            let name = format!("flink_jobmanager_job_{name}");
-            gauges(
-                &mut to,
-                &name,
-                "As Flink names it",
-                [(self.job.clone(), figure)],
-            )?;
-        }
+        let to = &mut to;
         let running = self.process.control().phase().0 == Phase::Running;
-        for (name, figure) in [
-            ("numRunningJobs", i64::from(running)),
-            ("numRegisteredTaskManagers", 1),
-            ("taskSlotsTotal", self.workers as i64),
-            ("taskSlotsAvailable", 0),
-        ] {
-            let name = format!("flink_jobmanager_{name}");
-            gauges(
-                &mut to,
-                &name,
-                "As Flink names it",
-                [(self.job.clone(), figure)],
-            )?;
-        }
-        let task = |task_name| TaskLabels {
-            job_id: self.job.job_id.clone(),
-            job_name: self.job.job_name.clone(),
-            task_name,
-        };
-        let (read, staged) = (metrics.records_read.get(), metrics.records_staged.get());
-        for (name, figures) in [
-            (
-                "numRecordsIn",
-                [("Kafka source", 0), ("Stage", staged), ("Commit", staged)],
-            ),
-            (
-                "numRecordsOut",
-                [
-                    ("Kafka source", read),
-                    ("Stage", staged),
-                    ("Commit", metrics.records_committed.get()),
-                ],
-            ),
-            (
-                "numBytesOut",
-                [
-                    ("Kafka source", metrics.bytes_read.get()),
-                    ("Stage", 0),
-                    ("Commit", metrics.bytes_committed.get()),
-                ],
-            ),
-        ] {
-            let name = format!("flink_taskmanager_job_task_{name}");
-            let figures = figures.map(|(name, figure)| (task(name), figure as i64));
-            gauges(&mut to, &name, "As Flink names it", figures)?;
+        gauges(
+            to,
+            "calve_info",
+            "Always 1; the labels say what runs",
+            [(self.about.clone(), 1_i64)],
+        )?;
+        gauge(
+            to,
+            "calve_running",
+            "1 while records are read and committed, 0 while the dataflow starts, waits for its restart or has ended",
+            i64::from(running),
+        )?;
+        self.partitions(to)?;
+        if self.leads {
+            self.checkpoints(to)?;
+            self.table(to)?;
         }
         Ok(())
     }
 }
 
-impl Scraped {
-    fn partitions(
-        &self,
-        to: &mut DescriptorEncoder,
-        positions: &[(PartitionLabels, Position)],
-    ) -> fmt::Result {
-        const OF_READER: &str = "flink_taskmanager_job_task_operator_KafkaSourceReader";
-        let told = || positions.iter().take(PARTITIONS_MAX);
+impl Ours {
+    fn partitions(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+        let positions = self.process.metrics().positions();
+        gauge(
+            to,
+            "calve_partitions",
+            "Partitions that this process reads",
+            positions.len() as i64,
+        )?;
+        gauge(
+            to,
+            "calve_lag_records",
+            "Records to read: from the source's position to the ends of all partitions of this process",
+            lag(&positions),
+        )?;
+        gauge(
+            to,
+            "calve_lag_records_max",
+            "Records to read in the partition that has most",
+            lag_max(&positions),
+        )?;
         gauges(
             to,
-            "calve_lag",
-            "Records between the source's position and the end of the partition",
-            told().map(|(labels, position)| (labels.clone(), position.lag)),
-        )?;
-        let total = positions.iter().map(|(_, position)| position.lag).sum();
-        let most = positions.iter().map(|(_, position)| position.lag).max();
-        let most = most.unwrap_or(0);
-        for (name, help, figure) in [
-            ("calve_lag_all", "The same over all partitions", total),
-            ("calve_lag_max", "The greatest of all partitions", most),
+            "calve_partition_lag_records",
+            "Records to read in one partition; of 1000 partitions at most",
+            each(&positions).map(|(labels, position)| (labels.clone(), position.lag)),
+        )
+    }
+
+    fn checkpoints(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+        let control = self.process.control();
+        let now = now_ms();
+        let began = control.phase().1.get(&Phase::Starting).copied();
+        let (last, open) = control.read_history(|history| {
+            let mut records = history.records();
             (
-                "calve_partitions",
-                "Partitions that this process reads",
-                positions.len() as i64,
+                history.newest().map(completed_ms),
+                records
+                    .find(|record| record.status == Status::InProgress)
+                    .map(|record| record.triggered_at_ms),
+            )
+        });
+        for (name, help, seconds) in [
+            (
+                "calve_checkpoint_interval_seconds",
+                "The setting checkpoint.interval",
+                self.interval_s,
+            ),
+            (
+                "calve_checkpoint_timeout_seconds",
+                "The setting checkpoint.timeout",
+                self.timeout_s,
+            ),
+            (
+                "calve_last_checkpoint_timestamp_seconds",
+                "When the last checkpoint was durable, in seconds since 1970; before the first one, when the process began",
+                last.or(began).unwrap_or(now) as f64 / 1e3,
+            ),
+            (
+                "calve_checkpoint_age_seconds",
+                "How long the checkpoint under way has been waiting for its proof; 0 if there is none",
+                open.map_or(0, |since| (now - since).max(0)) as f64 / 1e3,
             ),
         ] {
-            gauges(to, name, help, [(self.job.clone(), figure)])?;
+            gauge(to, name, help, seconds)?;
         }
-        for name in [
-            format!("{OF_READER}_KafkaConsumer_records_lag_max"),
-            format!("{OF_READER}_pendingRecords"),
+        Ok(())
+    }
+
+    fn table(&self, to: &mut DescriptorEncoder) -> fmt::Result {
+        if let (Some(generation), Some(table)) = (self.process.claimed(), self.table.clone()) {
+            let of = TableLabel { table };
+            gauges(
+                to,
+                "calve_generation",
+                "The newest generation of the pipeline that this process has claimed; another process has a higher one if it has taken over",
+                [(of, generation.0 as i64)],
+            )?;
+        }
+        let Some(table) = self.process.notices().table() else {
+            return Ok(());
+        };
+        for (name, help, figure) in [
+            (
+                "calve_table_rows",
+                "Rows of the table, as its current snapshot counts them",
+                table.rows,
+            ),
+            (
+                "calve_table_files",
+                "Data files of the table, as its current snapshot counts them",
+                table.files,
+            ),
+            (
+                "calve_table_bytes",
+                "Size of the table's data files, as its current snapshot counts it",
+                table.bytes,
+            ),
+            (
+                "calve_table_snapshots",
+                "Snapshots in the table's metadata",
+                table.snapshots as u64,
+            ),
         ] {
-            let figure = if name.ends_with("max") { most } else { total };
-            gauges(to, &name, "As Flink names it", [(self.job.clone(), figure)])?;
+            gauge(to, name, help, figure as i64)?;
         }
-        gauges(
-            to,
-            &format!("{OF_READER}_topic_partition_currentOffset"),
-            "As Flink names it: the last offset that was read",
-            told().map(|(labels, position)| (labels.clone(), position.next - 1)),
-        )?;
-        let committed = self.process.control().read_history(|history| {
-            let newest = history.newest();
-            newest.map_or_else(Offsets::new, |record| record.proof.offsets.clone())
-        });
-        gauges(
-            to,
-            &format!("{OF_READER}_topic_partition_committedOffset"),
-            "As Flink names it: the next offset after the last checkpoint",
-            committed
-                .iter()
-                .take(PARTITIONS_MAX)
-                .map(|(topic, partition, next)| {
-                    let topic = topic.to_owned();
-                    (PartitionLabels { topic, partition }, next.0)
-                }),
-        )
+        Ok(())
     }
 }
 
+/// When a checkpoint was durable, in milliseconds since 1970.
+fn completed_ms(record: &Record) -> i64 {
+    record.triggered_at_ms + took_ms(record)
+}
+
+fn took_ms(record: &Record) -> i64 {
+    record.took.map_or(0, |took| took.as_millis() as i64)
+}
+
+type Positions = [(PartitionLabels, Position)];
+
+/// The partitions that are told one by one.
+fn each(positions: &Positions) -> impl Iterator<Item = &(PartitionLabels, Position)> {
+    positions.iter().take(PARTITIONS_MAX)
+}
+
+fn lag(positions: &Positions) -> i64 {
+    positions.iter().map(|(_, position)| position.lag).sum()
+}
+
+fn lag_max(positions: &Positions) -> i64 {
+    let lags = positions.iter().map(|(_, position)| position.lag);
+    lags.max().unwrap_or(0)
+}
+
+/// One gauge without labels of its own.
+fn gauge<V>(to: &mut DescriptorEncoder, name: &str, help: &str, figure: V) -> fmt::Result
+where
+    ConstGauge<V>: EncodeMetric,
+{
+    let metric = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(figure).encode(metric)
+}
+
 /// One metric, a gauge for each set of labels.
-fn gauges<L: EncodeLabelSet>(
+fn gauges<L: EncodeLabelSet, V>(
     to: &mut DescriptorEncoder,
     name: &str,
     help: &str,
-    figures: impl IntoIterator<Item = (L, i64)>,
-) -> fmt::Result {
+    figures: impl IntoIterator<Item = (L, V)>,
+) -> fmt::Result
+where
+    ConstGauge<V>: EncodeMetric,
+{
     let mut figures = figures.into_iter().peekable();
     // A name without figures would be a type without a metric.
     if figures.peek().is_none() {
@@ -254,57 +289,4 @@ fn gauges<L: EncodeLabelSet>(
         ConstGauge::new(figure).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use prometheus_client::encoding::text::encode;
-
-    use super::*;
-
-    /// A process that reads so many partitions.
-    fn scraped(partitions: i32) -> String {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let process = Arc::new(Process::new(runtime.handle().clone()));
-        for partition in 0..partitions {
-            let topic = "topic".to_owned();
-            let labels = PartitionLabels { topic, partition };
-            process.metrics().set_position(&labels, 100, 7);
-        }
-        let registry = registry(&process, "p", 6);
-        let begin = Instant::now();
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        println!(
-            "{partitions} partitions: {} bytes in {:?}",
-            text.len(),
-            begin.elapsed()
-        );
-        text
-    }
-
-    #[test]
-    fn partitions_beyond_the_bound_count_in_the_totals_only() {
-        let text = scraped(2_500);
-        let told = text.matches("calve_lag{").count();
-        assert_eq!(told, PARTITIONS_MAX);
-        assert!(text.lines().count() < 3 * PARTITIONS_MAX, "in all");
-        let total = format!("}} {}\n", 2_500 * 7);
-        let line = text.lines().find(|line| line.starts_with("calve_lag_all{"));
-        assert!(format!("{}\n", line.unwrap()).ends_with(&total));
-        assert!(text.contains("_KafkaConsumer_records_lag_max{"));
-        assert!(text.contains("_currentOffset{topic=\"topic\",partition=\"0\"} 99\n"));
-    }
-
-    #[test]
-    fn what_there_is_none_of_is_no_metric() {
-        let text = scraped(0);
-        assert!(!text.contains("committedOffset"));
-        assert!(text.contains("flink_jobmanager_job_lastCheckpointSize{"));
-        assert!(text.contains("flink_jobmanager_taskSlotsTotal{job_id="));
-    }
 }

@@ -13,9 +13,6 @@ mod prometheus;
 mod recent;
 pub mod terminal;
 
-pub(crate) use figures::registry;
-use prometheus::OPENMETRICS;
-
 pub use profile::ProfileFile;
 pub use progress::Progress;
-pub use prometheus::serve as serve_metrics;
+pub use prometheus::{Watched, serve as serve_metrics};

@@ -78,9 +78,9 @@ async fn show(metrics: Metrics, line: Option<ProgressBar>) {
                     HumanCount(metrics.records_committed.get()),
                     HumanCount(to_read),
                     metrics.epoch_open.get(),
-                    HumanCount(metrics.checkpoint_records.get() as u64),
-                    HumanBytes(metrics.checkpoint_bytes.get() as u64),
-                    metrics.checkpoint_duration_ms.get(),
+                    HumanCount(metrics.last_checkpoint_records.get() as u64),
+                    HumanBytes(metrics.last_checkpoint_bytes.get() as u64),
+                    (metrics.last_checkpoint_seconds.get() * 1e3) as i64,
                     HumanBytes(metrics.in_flight_bytes.get().max(0) as u64),
                 ));
                 line.tick();

@@ -299,8 +299,8 @@ where
                         let stalled = began.elapsed();
                         process
                             .metrics()
-                            .state_snapshot_ms
-                            .set(stalled.as_millis() as i64);
+                            .state_snapshot_seconds
+                            .set(stalled.as_secs_f64());
                         (changed, last) = (false, None);
                         uploading.insert(epoch, current.clone());
                         let upload = Upload {

@@ -16,7 +16,7 @@ use crate::config::{Restart, Settings};
 use crate::control::Phase;
 use crate::error::{Error, Result};
 use crate::observe::graph::Graph;
-use crate::observe::{ProfileFile, Progress, http, registry, serve_metrics};
+use crate::observe::{ProfileFile, Progress, Watched, http, serve_metrics};
 use crate::process::Process;
 use crate::time::Epoch;
 
@@ -107,15 +107,20 @@ pub fn run(dataflow: Dataflow, settings: Settings, options: RunOptions) -> Resul
     let began = Instant::now();
     let runtime = async_runtime()?;
     let process = Arc::new(Process::new(runtime.handle().clone()));
-    if let Some(port) = settings.metrics.prometheus_port {
-        let registry = registry(&process, &settings.pipeline.name, settings.parallelism);
-        runtime.block_on(serve_metrics(registry, port))?;
-    }
-    let graph = Graph::default();
     // Coordinator and commit are in process 0.
-    let api = match cluster.process {
-        0 => runtime.block_on(http::serve(&settings, &process, dataflow.name, &graph)),
-        _ => None,
+    let leads = cluster.process == 0;
+    let watched = Arc::new(Watched::new(&process, &settings, dataflow.name, leads));
+    runtime.block_on(serve_metrics(&watched, &settings));
+    let graph = Graph::default();
+    let api = match leads {
+        true => runtime.block_on(http::serve(
+            &settings,
+            &process,
+            &watched,
+            dataflow.name,
+            &graph,
+        )),
+        false => None,
     };
     // Without a reader nobody need listen.
     let graph = (api.is_some() || profile.is_some()).then_some(graph);

@@ -89,6 +89,23 @@ fetch_versitygw() {
     GOBIN=$cache/bin CGO_ENABLED=0 go install -ldflags='-s -w' github.com/versity/versitygw/cmd/versitygw@v1.8.0 >&2
 }
 
+# Prometheus and promtool out of Debian's package, which is not installed: that would start a server on every address.
+fetch_prometheus() {
+  mkdir -p "$cache/bin" && rm -rf "$cache/prometheus" && mkdir "$cache/prometheus" && (
+    cd "$cache/prometheus" && $sudo apt-get update -qq && apt-get download -qq prometheus >&2 &&
+      dpkg-deb -x prometheus_*.deb . && mv usr/bin/prometheus usr/bin/promtool "$cache/bin"
+  ) && rm -rf "$cache/prometheus"
+}
+
+setup_prometheus() {
+  local sudo=
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  export PATH=$PATH:$cache/bin
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+  command -v dpkg-deb >/dev/null || fail "prometheus and promtool are needed and were not found"
+  fetch_prometheus || fail "could not get Debian's package prometheus"
+}
+
 fetch_python() {
   rm -rf "$cache/venv" && python3 -m venv "$cache/venv" &&
     "$cache/venv/bin/pip" install -q --disable-pip-version-check -r "$services/../requirements.txt" >&2
@@ -103,6 +120,7 @@ setup_services() {
   once rest "$services/rest-pom.xml" fetch_jars "$services/rest-pom.xml" "$cache/rest"
   once flink "$services/flink-pom.xml" fetch_jars "$services/flink-pom.xml" "$cache/flink"
   once venv "$services/../requirements.txt" fetch_python
+  setup_prometheus
   if [ -z "${CALVE_TEST_S3_SERVER:-}" ]; then
     if go_ok || [ -x "$cache/bin/versitygw" ]; then CALVE_TEST_S3_SERVER=versitygw; else CALVE_TEST_S3_SERVER=seaweedfs; fi
   fi

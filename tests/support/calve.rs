@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::verify::run_script_in;
+use super::watch::sample;
 use super::{eventually, signal};
 
 /// A command line of calve, to be completed and started.
@@ -276,7 +277,7 @@ impl Running {
         stream.read_to_string(&mut text).ok()?;
         let figure = |name: &str| {
             let mut lines = text.lines();
-            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+            lines.find_map(|line| sample(line, name)?.parse().ok())
         };
         let found: Vec<u64> = names.iter().map_while(|name| figure(name)).collect();
         found.try_into().ok()

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::calve::Running;
 use super::eventually;
+use super::watch::sample;
 
 /// The REST API of a running calve (`rest.port` is set).
 #[derive(Clone, Debug)]
@@ -27,10 +28,7 @@ impl Running {
         let said = self.output();
         let (_, rest) = said.split_once("REST API at http://").expect("an address");
         let address = rest.split_whitespace().next().expect("an address");
-        let mut rest = Rest {
-            address: address.parse().expect("an address"),
-            job: String::new(),
-        };
+        let mut rest = Rest::at(address);
         let jobs = rest.get("/jobs");
         rest.job = jobs["jobs"][0]["id"].as_str().expect("a job").to_owned();
         eventually("the dataflow runs", || {
@@ -41,6 +39,15 @@ impl Running {
 }
 
 impl Rest {
+    /// Whatever listens there.
+    #[track_caller]
+    pub fn at(address: &str) -> Rest {
+        Rest {
+            address: address.parse().expect("an address"),
+            job: String::new(),
+        }
+    }
+
     /// `http://127.0.0.1:PORT`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -52,6 +59,13 @@ impl Rest {
         let (status, body) = self.call("GET", path, &[], "");
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
+    }
+
+    /// A figure of `/metrics`, by its full name (whatever its labels); `None` if it is not there.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let (_, text) = self.call("GET", "/metrics", &[], "");
+        let value = text.lines().find_map(|line| sample(line, name));
+        value.and_then(|value| value.parse().ok())
     }
 
     /// The same, below the pipeline's own path.

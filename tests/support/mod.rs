@@ -13,6 +13,7 @@
 //! * [`Measurements`], [`Statistics`]: the same of the dataflow `daily_stats`.
 //! * [`Pipeline`]: a topic, a table and a folder that outlive a process; `Running` is one process of it.
 //! * [`Table`]: what the readers found; `assert_exactly` compares it with [`Produced`].
+//! * [`Prometheus`], [`promtool`]: who scrapes it, and who judges what is scraped.
 //! * [`Proxy`], [`Broker`]: faults.
 //!
 //! Every test has a topic, a table and a group of its own, so that all of them can run at once.
@@ -25,6 +26,7 @@ mod kafka;
 mod measurements;
 mod pipeline;
 mod producer;
+mod prometheus;
 mod proxy;
 mod random;
 mod services;
@@ -42,6 +44,7 @@ pub use kafka::{Broker, Topic, free_port};
 pub use measurements::{Measurements, Statistics};
 pub use pipeline::{Catalog, Pipeline, Warehouse};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
+pub use prometheus::{Prometheus, deployed, promtool};
 pub use proxy::{Action, Proxy, Request, switchable};
 pub use random::Random;
 pub use services::{Services, flink_jars};

@@ -128,6 +128,7 @@ impl Pipeline {
             .env("CALVE_RESTART_STRATEGY_TYPE", "none")
             // Many run at once.
             .env("CALVE_REST_PORT", "off")
+            .env("PROMETHEUS_PORT", "off")
             .env(
                 "ICEBERG_CATALOG_TYPE",
                 if self.catalog == Catalog::Rest {

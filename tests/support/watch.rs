@@ -1,32 +1,36 @@
 //! What can be seen of a running calve from outside: its figures, its threads, its memory, its time on the processor.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
 use super::calve::Running;
-use super::eventually;
+use super::{Rest, eventually};
 
 impl Running {
-    /// A figure of `/metrics`, by its full name (without labels); calve runs with `metrics.prometheus-port=0`.
+    /// A figure of `/metrics`, by its full name (whatever its labels); calve runs with `metrics.prometheus-port=0`.
     #[track_caller]
     pub fn metric(&self, name: &str) -> u64 {
+        let value = self.metrics().metric(name);
+        value.unwrap_or_else(|| panic!("no {name} in:\n{}", self.scrape()))
+    }
+
+    /// All of `/metrics`.
+    #[track_caller]
+    pub fn scrape(&self) -> String {
+        let (status, text) = self.metrics().call("GET", "/metrics", &[], "");
+        assert_eq!(status, 200, "{text}");
+        text
+    }
+
+    /// The port of its metrics.
+    #[track_caller]
+    pub fn metrics(&self) -> Rest {
         eventually("the figures are served", || {
             self.output().contains("/metrics")
         });
         let said = self.output();
         let (_, rest) = said.split_once("metrics at http://").expect("an endpoint");
         let (address, _) = rest.split_once("/metrics").expect("an address");
-        let mut server = TcpStream::connect(address).expect("the endpoint answers");
-        let request = "GET /metrics HTTP/1.0\r\n\r\n";
-        server.write_all(request.as_bytes()).expect("a request");
-        let mut text = String::new();
-        server.read_to_string(&mut text).expect("an answer");
-        let value = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        let value = value.unwrap_or_else(|| panic!("no {name} in:\n{text}"));
-        value.parse().expect("a whole number")
+        Rest::at(address)
     }
 
     /// The threads it has.
@@ -55,4 +59,12 @@ impl Running {
             .map(|ticks| ticks.parse::<u64>().expect("ticks"))
             .sum()
     }
+}
+
+/// What a line of metrics says of this name, whatever its labels are.
+pub fn sample<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(name)?;
+    let labelled = || rest.strip_prefix('{')?.rsplit_once("} ");
+    rest.strip_prefix(' ')
+        .or_else(|| labelled().map(|(_, value)| value))
 }

@@ -123,7 +123,7 @@ impl Child {
         let answer = reqwest::get(self.metrics_url.as_ref()?).await.ok()?;
         let text = answer.text().await.ok()?;
         let mut lines = text.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        lines.find_map(|line| value(line, name)?.parse().ok())
     }
 
     /// kill -9.
@@ -170,4 +170,12 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// What a line of metrics says of this name, whatever its labels are.
+fn value<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.strip_prefix(name)?;
+    let labelled = || rest.strip_prefix('{')?.rsplit_once("} ");
+    rest.strip_prefix(' ')
+        .or_else(|| labelled().map(|(_, value)| value))
 }

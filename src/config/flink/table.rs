@@ -5,9 +5,9 @@
 
 use super::Rule;
 
-/// The first port of a range such as `9250-9260`.
-fn first_port(ports: &str) -> Option<&str> {
-    ports.split(['-', ',']).next().map(str::trim)
+/// The first port or range of a list such as `9250-9260,9270`.
+fn first_range(ports: &str) -> Option<&str> {
+    ports.split(',').next().map(str::trim)
 }
 
 /// A number that -1 leaves to another setting.
@@ -307,8 +307,8 @@ pub(in crate::config) static RULES: &[Rule] = &[
         "metrics.prometheus-port",
         &["metrics.reporter.prom.port", "metrics.reporter.prometheus.port"],
     )
-    .differs("on the loopback address; of a range its first port")
-    .read(first_port),
+    .differs("on the loopback address, unless `metrics.bind-address` says otherwise; of a list the first port or range")
+    .read(first_range),
     Rule::alias("log.level", &["env.log.level"]),
     Rule::unused(
         "Prometheus reads calve's metrics itself, under their own names: there is no other reporter",

@@ -142,7 +142,11 @@ fn fields(settings: Settings) -> Vec<&'static str> {
             bind_address: "rest.bind-address",
             token: "rest.token",
         }),
-        all!(metrics => Metrics { prometheus_port: "metrics.prometheus-port" }),
+        all!(metrics => Metrics {
+            prometheus_port: "metrics.prometheus-port",
+            bind_address: "metrics.bind-address",
+            flink_names: "metrics.flink-names",
+        }),
         all!(log => Log { format: "log.format", level: "log.level" }),
     ]
     .concat()
@@ -382,7 +386,9 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(s.max_parallelism, 128);
     let retention = CheckpointRetention::RetainOnCancellation;
     assert_eq!(s.checkpoint.retention, retention);
-    assert_eq!(s.metrics.prometheus_port, None);
+    assert_eq!(s.metrics.prometheus_port, Some(9249..=9249));
+    assert!(s.metrics.bind_address.is_loopback());
+    assert!(s.metrics.flink_names);
     assert_eq!(s.log.format, LogFormat::Text);
     assert_eq!(s.log.level, "info");
     assert_eq!(s.layer("batch.size"), Some(&Place::Default));

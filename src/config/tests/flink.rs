@@ -302,7 +302,7 @@ restart-strategy: off
     assert_eq!(dir, Some("s3://bucket/checkpoints"));
     assert!(settings.s3.path_style_access);
     assert_eq!(settings.s3.access_key.as_deref(), Some("key"));
-    assert_eq!(settings.metrics.prometheus_port, Some(9250));
+    assert_eq!(settings.metrics.prometheus_port, Some(9250..=9260));
     assert_eq!(settings.log.level, "WARN");
     assert_eq!(settings.restart.strategy, RestartStrategy::None);
     assert_eq!(shown(&settings, "s3.secret-key").as_deref(), Some("***"));

@@ -72,7 +72,7 @@ fn the_older_environment_names_work_each_in_its_unit() {
     assert_eq!(s.target_file_size, 128 << 20);
     let registry = s.schema_registry.url.as_ref().unwrap();
     assert_eq!(registry.reveal(), "http://registry:8081");
-    assert_eq!(s.metrics.prometheus_port, Some(9249));
+    assert_eq!(s.metrics.prometheus_port, Some(9249..=9249));
     // `calve config` shows the value in the unit of the key.
     assert_eq!(shown(&s, "batch.timeout").as_deref(), Some("5s"));
     let all = s.effective();

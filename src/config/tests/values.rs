@@ -151,8 +151,10 @@ fn limits_hold_at_both_ends() {
         assert!(decimal(factor, 1.0..=1000.0).is_err(), "{factor}");
     }
     let free = Setup::new().env("PROMETHEUS_PORT", "0").load();
-    assert_eq!(free.metrics.prometheus_port, Some(0));
-    for port in ["-1", "65536"] {
+    assert_eq!(free.metrics.prometheus_port, Some(0..=0));
+    let off = Setup::new().env("PROMETHEUS_PORT", "off").load();
+    assert_eq!(off.metrics.prometheus_port, None);
+    for port in ["-1", "65536", "9260-9249"] {
         Setup::new().flag("metrics.prometheus-port", port).error();
     }
 }

@@ -25,7 +25,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::Api;
 use super::answer::Refused;
 use crate::config::Secret;
 
@@ -37,13 +36,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What was configured.
-pub(super) struct Access {
+pub(in crate::observe) struct Access {
     loopback: bool,
     token: Option<Secret>,
 }
 
 impl Access {
-    pub(super) fn new(bound: IpAddr, token: Option<Secret>) -> Self {
+    pub(in crate::observe) fn new(bound: IpAddr, token: Option<Secret>) -> Self {
         Self {
             loopback: bound.is_loopback(),
             token,
@@ -122,13 +121,17 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 /// The first and the last to see a request.
-pub(super) async fn check(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub(in crate::observe) async fn check(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let uri = request.uri();
     let length = uri.path().len() + uri.query().map_or(0, str::len);
     let mut response = if length > URI_BYTES_MAX {
         Refused::new(StatusCode::URI_TOO_LONG, "the path or query is too long").into_response()
     } else {
-        match api.access.decide(request.method(), request.headers()) {
+        match access.decide(request.method(), request.headers()) {
             Err(refused) => refused.into_response(),
             Ok(()) => timeout(REQUEST_TIMEOUT, next.run(request))
                 .await

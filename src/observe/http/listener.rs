@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,14 +24,40 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// After an accept that failed, for want of file descriptors perhaps.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Listens on the first of the ports that is free.
+pub(in crate::observe) async fn bind(
+    address: IpAddr,
+    ports: &RangeInclusive<u16>,
+) -> io::Result<(TcpListener, SocketAddr)> {
+    let mut failure = None;
+    for port in ports.clone() {
+        match TcpListener::bind((address, port)).await {
+            Ok(listener) => {
+                let address = listener.local_addr()?;
+                return Ok((listener, address));
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or_else(|| io::ErrorKind::InvalidInput.into()))
+}
+
+/// `8081` or `8081-8090`.
+pub(in crate::observe) fn words(ports: &RangeInclusive<u16>) -> String {
+    match (ports.start(), ports.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first}-{last}"),
+    }
+}
+
 /// A listener with room for a few connections.
-pub(super) struct Bounded {
+pub(in crate::observe) struct Bounded {
     listener: TcpListener,
     room: Arc<Semaphore>,
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    pub(in crate::observe) fn new(listener: TcpListener) -> Self {
         Self {
             listener,
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -62,7 +89,7 @@ impl Listener for Bounded {
 }
 
 /// A connection that closes itself when nothing moves on it.
-pub(super) struct Connection {
+pub(in crate::observe) struct Connection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,
     last_write: Instant,

@@ -14,11 +14,11 @@
 //! desk ([`crate::control`]), nothing more; connections are few and time out; a port that is taken is a warning. Answers
 //! carry no secrets (settings are shown as `calve config` shows them), and errors no paths or traces of ours.
 
-mod access;
+pub(super) mod access;
 mod answer;
 mod change;
 mod flink;
-mod listener;
+pub(super) mod listener;
 mod operations;
 mod own;
 mod routes;
@@ -30,12 +30,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
 
 use crate::config::Settings;
 use crate::observe::graph::Graph;
-use crate::observe::registry;
+use crate::observe::prometheus::{self, Watched};
 use crate::process::Process;
 use access::Access;
 use flink::busy::Busy;
@@ -53,8 +51,7 @@ struct Api {
     /// 32 hex digits, the same for every run of the pipeline.
     job_id: String,
     operations: Operations,
-    registry: Registry,
-    access: Access,
+    access: Arc<Access>,
     live: Live,
     busy: Busy,
 }
@@ -84,39 +81,35 @@ impl Server {
 pub async fn serve(
     settings: &Settings,
     process: &Arc<Process>,
+    watched: &Arc<Watched>,
     dataflow: &'static str,
     graph: &Graph,
 ) -> Option<Server> {
     let rest = &settings.rest;
     let ports = rest.port.clone()?;
-    let (listener, address) = match bind(settings, ports.clone()).await {
+    let (listener, address) = match listener::bind(rest.bind_address, &ports).await {
         Ok(bound) => bound,
         Err(error) => {
-            let ports = match ports.start() == ports.end() {
-                true => ports.start().to_string(),
-                false => format!("{}-{}", ports.start(), ports.end()),
-            };
             tracing::warn!(
-                "no REST API: port {ports} on {} can't be opened ({error}). The pipeline runs without it; `calve \
+                "no REST API: port {} on {} can't be opened ({error}). The pipeline runs without it; `calve \
                  savepoint`, `stop`, `cancel` and `checkpoint` can't reach it. Set rest.port to a free port, a range \
                  such as 8081-8090, or off",
+                listener::words(&ports),
                 rest.bind_address
             );
             return None;
         }
     };
-    let registry = registry(process, &settings.pipeline.name, settings.parallelism);
     let api = Arc::new(Api {
         process: Arc::clone(process),
         settings: settings.clone(),
         job_id: job_id(&settings.pipeline.name),
         operations: Operations::default(),
-        registry,
-        access: Access::new(address.ip(), rest.token.clone()),
+        access: Arc::new(Access::new(address.ip(), rest.token.clone())),
         live: Live::new(dataflow, graph.clone(), process.metrics()),
         busy: Busy::default(),
     });
-    let app = router(&api);
+    let app = router(&api, watched);
     tokio::spawn(Arc::clone(&api).keep_live());
     tokio::spawn(async move {
         if let Err(error) = axum::serve(Bounded::new(listener), app).await {
@@ -127,26 +120,8 @@ pub async fn serve(
     Some(Server { address, api })
 }
 
-/// The first of the ports that is free.
-async fn bind(
-    settings: &Settings,
-    ports: std::ops::RangeInclusive<u16>,
-) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let mut failure = None;
-    for port in ports {
-        match TcpListener::bind((settings.rest.bind_address, port)).await {
-            Ok(listener) => {
-                let address = listener.local_addr()?;
-                return Ok((listener, address));
-            }
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.unwrap_or_else(|| std::io::ErrorKind::InvalidInput.into()))
-}
-
-fn router(api: &Arc<Api>) -> Router {
-    let routes = routes::all();
+fn router(api: &Arc<Api>, watched: &Arc<Watched>) -> Router {
+    let routes = routes::all().merge(prometheus::routes(watched));
     Router::new()
         .merge(routes.clone())
         .nest("/v1", routes)
@@ -154,7 +129,7 @@ fn router(api: &Arc<Api>) -> Router {
         .method_not_allowed_fallback(answer::not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
-            Arc::clone(api),
+            Arc::clone(&api.access),
             access::check,
         ))
         .with_state(Arc::clone(api))

@@ -4,14 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use prometheus_client::encoding::text::encode;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::control::{History, Phase, Record, Status, Trigger};
+use crate::control::{History, Record, Status, Trigger};
 
 /// `GET /calve/checkpoints`: the history with what Flink's has no place for.
 pub(super) async fn history(State(api): State<Arc<Api>>) -> Json<Value> {
@@ -78,33 +74,4 @@ pub(super) fn summary(record: &Record) -> Value {
         "snapshot-id": record.proof.snapshot_id,
         "savepoint": record.savepoint,
     })
-}
-
-/// `GET /metrics`: what Prometheus scrapes.
-pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
-    let mut text = String::new();
-    match encode(&mut text, &api.registry) {
-        Ok(()) => ([(CONTENT_TYPE, crate::observe::OPENMETRICS)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-/// `GET /healthz`: the process does what it can. A supervisor need not act before it has ended by itself.
-pub(super) async fn health(State(api): State<Arc<Api>>) -> Response {
-    match api.process.control().phase().0 {
-        Phase::Failed => (StatusCode::SERVICE_UNAVAILABLE, "failed\n").into_response(),
-        _ => "ok\n".into_response(),
-    }
-}
-
-/// `GET /readyz`: records are read and committed now.
-pub(super) async fn readiness(State(api): State<Arc<Api>>) -> Response {
-    let word = match api.process.control().phase().0 {
-        Phase::Running => return "ready\n".into_response(),
-        Phase::Starting => "starting\n",
-        Phase::Restarting => "waiting for its restart\n",
-        Phase::Finished | Phase::Cancelled => "ended\n",
-        Phase::Failed => "failed\n",
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, word).into_response()
 }

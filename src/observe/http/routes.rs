@@ -62,9 +62,6 @@ pub(super) fn all() -> Router<Arc<Api>> {
         .route("/taskmanagers/{id}", get(cluster::task_manager_details))
         .merge(process("/taskmanagers/{id}"))
         .route("/calve/checkpoints", get(own::history))
-        .route("/healthz", get(own::health))
-        .route("/readyz", get(own::readiness))
-        .route("/metrics", get(own::metrics))
         .merge(ui::routes())
 }
 

@@ -59,7 +59,7 @@ fn answer(metrics: &[(&str, String)], wanted: &Wanted) -> Json<Value> {
 
 /// All that Flink has of a job. Values are text.
 fn job_metrics(api: &Api) -> Vec<(&'static str, String)> {
-    let numbers = figures::of_job(&api.process);
+    let numbers = figures::flink::of_job(&api.process);
     let mut metrics: Vec<_> = numbers
         .map(|(name, number)| (name, number.to_string()))
         .into();
