@@ -31,6 +31,9 @@ class Bench:
         self.topics = {}
         self.number = 0
 
+    def points(self, *usual):
+        return self.arguments.points or usual
+
     def env(self, topic, folder):
         return settings(self.brokers, topic, folder) | {"CALVE_REST_PORT": "off"}
 
@@ -106,7 +109,7 @@ def interval(bench):
 
 
 def records(bench):
-    sizes = [1_000_000, 10_000_000] + [100_000_000] * bench.arguments.large
+    sizes = bench.points(1_000_000, 10_000_000)
     points = {f"{size:,}": lambda size=size: bench.run(bench.topic(size), size) for size in sizes}
     found = medians(points, bench.arguments.runs)
     table("Records, -w 6", "records", found, lambda name: int(name.replace(",", "")))
@@ -114,14 +117,14 @@ def records(bench):
 
 def partitions(bench):
     size = bench.arguments.records
-    points = {f"{n:,}": lambda n=n: bench.run(bench.topic(size, n), size) for n in (6, 60, 1_000)}
+    points = {f"{n:,}": lambda n=n: bench.run(bench.topic(size, n), size) for n in bench.points(6, 60, 1_000)}
     table(f"Partitions, {size:,} records, -w 6", "partitions", medians(points, bench.arguments.runs), lambda _: size)
 
 
 def workers(bench):
     size = bench.arguments.records
     topic = bench.topic(size)
-    points = {f"-w {n}": lambda n=n: bench.run(topic, size, workers=n) for n in (1, 2, 3, 4, 6, 12)}
+    points = {f"-w {n}": lambda n=n: bench.run(topic, size, workers=n) for n in bench.points(1, 2, 3, 4, 6, 12)}
     table(f"Workers, {size:,} records", "workers", medians(points, bench.arguments.runs), lambda _: size)
 
 
@@ -152,7 +155,7 @@ def snapshots(bench):
             return 0
 
     ready = {}
-    for wanted in (few, 100, 1_000):
+    for wanted in bench.points(few, 100, 1_000):
         topic, folder, written, has = prepared(wanted)
         ready[f"{has:,}"] = (topic, folder, written)
 
@@ -178,7 +181,7 @@ def main():
     parser.add_argument("name", choices=[*SERIES, "all"])
     parser.add_argument("--records", type=int, default=10_000_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--large", action="store_true", help="records: 100 M as well")
+    parser.add_argument("--points", type=int, nargs="+", metavar="N", help="instead of the ones that a series has")
     parser.add_argument("--calve", help="this binary, instead of a new build")
     arguments = parser.parse_args()
     tidy_when_told_to_stop()
