@@ -4,18 +4,14 @@ Prints one JSON object: files and bytes.  Its arguments: the folder of catalog.d
 (The verifiers of tests/ hold every id as a Python object, which ten million are too many for.)
 """
 
-import importlib
 import json
-import pathlib
 import sys
 
-import duckdb
 import pyarrow.compute as pc
-from pyiceberg.catalog.sql import SqlCatalog
+from reader import duck, table_of
 
 folder, name, expected = sys.argv[1], sys.argv[2], int(sys.argv[3])
-catalog = SqlCatalog("default", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
-table = catalog.load_table(name)
+table = table_of(folder, name.removeprefix("bench."))
 
 
 def check(reader, what, found):
@@ -32,11 +28,7 @@ check("pyiceberg", "the sum of the offset ranges", pc.sum(spans).as_py())
 check("pyiceberg", "the number of distinct offsets", pc.sum(ranges["_offset_count_distinct"]).as_py())
 del rows
 
-db = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-for extension in ("avro", "iceberg"):
-    package = pathlib.Path(importlib.import_module(f"duckdb_extension_{extension}").__file__).parent
-    (file,) = package.glob(f"extensions/*/{extension}.duckdb_extension")
-    db.execute(f"load '{file}'")
+db = duck()
 scan = f"iceberg_scan('{table.metadata_location.removeprefix('file://')}')"
 total, ids, offsets = db.execute(
     f"select count(*), count(distinct sample_id), count(distinct (_partition, _offset)) from {scan}"

@@ -4,24 +4,16 @@ Prints one JSON object: how many rows there are.  Its arguments: the folders of 
 right to the last bit is what tests/daily_stats.rs proves; DuckDB's own sums are good to twelve digits here.)
 """
 
-import importlib
 import json
-import pathlib
 import sys
 
-import duckdb
-from pyiceberg.catalog.sql import SqlCatalog
+from reader import duck, table_of
 
-db = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
-for extension in ("avro", "iceberg"):
-    package = pathlib.Path(importlib.import_module(f"duckdb_extension_{extension}").__file__).parent
-    (file,) = package.glob(f"extensions/*/{extension}.duckdb_extension")
-    db.execute(f"load '{file}'")
+db = duck()
 
 
 def scan(folder, name):
-    catalog = SqlCatalog("default", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
-    location = catalog.load_table(f"bench.{name}").metadata_location
+    location = table_of(folder, name).metadata_location
     return f"iceberg_scan('{location.removeprefix('file://')}')"
 
 
