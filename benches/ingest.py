@@ -10,13 +10,15 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from process import Running, machine, measure
 
 HERE = pathlib.Path(__file__).resolve().parent
 COLUMNS = (HERE.parent / "src/cli/generate/samples.columns").read_text()
@@ -32,17 +34,6 @@ def build():
         if message.get("executable"):
             paths[message["target"]["name"]] = message["executable"]
     return paths["calve"], paths["fused"]
-
-
-def measure(command, env, log):
-    """Runs a command; returns wall seconds, CPU seconds and peak MB."""
-    begin = time.monotonic()
-    with open(log, "w") as out:
-        process = subprocess.Popen(command, env=env, stdout=out, stderr=out, cwd=pathlib.Path(log).parent)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{command} failed:\n{pathlib.Path(log).read_text()[-4000:]}")
-    return time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def settings(brokers, topic, folder):
@@ -73,21 +64,12 @@ def verify_stats(stats, samples):
 
 def idle(calve, brokers, topic, folder, seconds=30):
     """CPU of a caught-up pipeline with six workers, in percent of one core."""
-    process = subprocess.Popen(
-        [calve, "run", "-w", "6"], env=settings(brokers, topic, folder), stderr=subprocess.DEVNULL, cwd=folder
-    )
-    ticks = os.sysconf("SC_CLK_TCK")
-
-    def cpu():
-        fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / ticks
-
+    process = Running([calve, "run", "-w", "6"], settings(brokers, topic, folder), folder / "idle.log")
     time.sleep(10)
-    before = cpu()
+    before = process.cpu()
     time.sleep(seconds)
-    used = cpu() - before
-    process.terminate()
-    process.wait()
+    used = process.cpu() - before
+    process.end(signal.SIGTERM)
     return 100 * used / seconds
 
 
@@ -138,8 +120,7 @@ def main():
                 shutil.rmtree(samples)
         idle_percent = idle(calve, brokers, topic, samples)
 
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
-    print(f"\n{arguments.records} records, 6 partitions, -w {arguments.workers}; {os.cpu_count()} × {cpu}; medians of {arguments.runs}")
+    print(f"\n{arguments.records} records, 6 partitions, -w {arguments.workers}; {machine()}; medians of {arguments.runs}")
     print("| | records/s | CPU s per million | peak RSS MB |\n|---|---|---|---|")
     medians = {name: [statistics.median(column) for column in zip(*figures)] for name, figures in rows.items()}
     for name, (wall, used, peak) in medians.items():

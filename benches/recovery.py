@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import shutil
 import socket
 import statistics
@@ -24,6 +23,7 @@ import time
 import urllib.request
 
 from ingest import build, settings
+from process import machine
 
 HURRIED = "500ms"
 SHORTEST = "10ms"
@@ -167,8 +167,7 @@ def main():
     parser.add_argument("--calve", help="a binary, instead of one that is built now")
     arguments = parser.parse_args()
     calve = arguments.calve or build()[0]
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
-    print(f"{os.cpu_count()} × {cpu}, -w 6, {arguments.rate} records/s\n")
+    print(f"{machine()}, -w 6, {arguments.rate} records/s\n")
     many = f"{arguments.snapshots:,}"
     print(
         f"| | close → visible at an interval of {HURRIED}: median, p99 | of {SHORTEST}, epochs 10–210 | the last 200 of {many} "

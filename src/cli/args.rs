@@ -228,6 +228,13 @@ pub(super) struct GenerateArgs {
     /// The number of the first record; the same numbers give the same records
     #[arg(long, value_name = "NUM", default_value_t = 0)]
     pub(super) first: u64,
+    /// Records a second, each with the time at which it was due as its timestamp (default: as fast as the brokers take
+    /// them)
+    ///
+    /// The rate is kept whatever becomes of the records before: one that could not be sent in time is sent late and
+    /// keeps the timestamp of its turn, so that nothing that was slow is left out of what is measured by it.
+    #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) rate: Option<u64>,
     #[command(flatten)]
     pub(super) settings: SettingsArgs,
 }

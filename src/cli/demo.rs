@@ -22,7 +22,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use super::args::DemoArgs;
-use super::generate::{COLUMNS, create_topic, produce};
+use super::generate::{COLUMNS, Offer, create_topic, produce};
 use super::{find, run};
 use crate::config::{self, Layers, Settings};
 use crate::error::{Error, Result};
@@ -121,7 +121,7 @@ fn generate(
     let read = || process.metrics().records_read.get();
     let wait = || thread::sleep(Duration::from_millis(1));
     let ended = || process.has_failed() || process.is_draining();
-    let result = produce(client, TOPIC, 0, records, |sent| {
+    let result = produce(client, TOPIC, 0, records, Offer::Unlimited, |sent| {
         while paced && sent >= read() + AHEAD_MAX && !ended() {
             wait();
         }

@@ -2,7 +2,7 @@
 
 mod samples;
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -31,7 +31,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     ) {
         bar.set_style(style);
     }
-    produce(&client, topic, args.first, args.records, |sent| {
+    let offer = args.rate.map_or(Offer::Unlimited, Offer::per_second);
+    produce(&client, topic, args.first, args.records, offer, |sent| {
         if sent % 10_000 == 0 {
             bar.set_position(sent);
         }
@@ -80,6 +81,66 @@ pub(super) fn create_topic(client: &ClientConfig, topic: &str, partitions: i32) 
     Ok(())
 }
 
+/// When records are written.
+#[derive(Clone, Copy)]
+pub(super) enum Offer {
+    /// As fast as the brokers take them.
+    Unlimited,
+    /// Each at its turn, at so many a second.
+    Rate {
+        per_second: u64,
+        begin: Instant,
+        /// The beginning as Kafka's timestamps have it.
+        begin_ms: i64,
+    },
+}
+
+impl Offer {
+    /// The first record is due now.
+    pub(super) fn per_second(per_second: u64) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self::Rate {
+            per_second,
+            begin: Instant::now(),
+            begin_ms: since.unwrap_or_default().as_millis() as i64,
+        }
+    }
+
+    /// Waits for the turn of record `number`; returns the time at which it was due, if there is one.
+    fn await_turn(self, number: u64) -> Option<i64> {
+        let Self::Rate {
+            per_second,
+            begin,
+            begin_ms,
+        } = self
+        else {
+            return None;
+        };
+        let due = due_after(number, per_second);
+        if let Some(early) = due.checked_sub(begin.elapsed())
+            && !early.is_zero()
+        {
+            // Those of a millisecond go together: a sleep for each would cost more than the record.
+            std::thread::sleep(early.max(Duration::from_millis(1)));
+        }
+        Some(begin_ms + due.as_millis() as i64)
+    }
+
+    /// How long the client may wait for more records to send along: a record with a turn is to leave soon.
+    fn linger_ms(self) -> &'static str {
+        match self {
+            Self::Unlimited => "50",
+            Self::Rate { .. } => "5",
+        }
+    }
+}
+
+/// How long after the beginning record `number` is due.
+fn due_after(number: u64, per_second: u64) -> Duration {
+    let nanos = u128::from(number) * 1_000_000_000 / u128::from(per_second);
+    Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))
+}
+
 /// Writes `records` samples from number `first` on, spread over the topic's partitions by user.
 ///
 /// `go_on` is called before each record with the number sent so far; false ends early. Returns how
@@ -89,6 +150,7 @@ pub(super) fn produce(
     topic: &str,
     first: u64,
     records: u64,
+    offer: Offer,
     mut go_on: impl FnMut(u64) -> bool,
 ) -> Result<u64> {
     let refused = |error: KafkaError| {
@@ -96,7 +158,7 @@ pub(super) fn produce(
     };
     let producer: ThreadedProducer<DefaultProducerContext> = client
         .clone()
-        .set("linger.ms", "50")
+        .set("linger.ms", offer.linger_ms())
         .set("batch.size", "1000000")
         .set("queue.buffering.max.kbytes", "131072")
         .set("compression.type", "lz4")
@@ -110,6 +172,7 @@ pub(super) fn produce(
         let mut record = BaseRecord::to(topic)
             .key(sample.user.as_str())
             .payload(sample.json.as_str());
+        record.timestamp = offer.await_turn(sent);
         // A full queue is the producer's back-pressure.
         while let Err((error, back)) = producer.send(record) {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
@@ -123,3 +186,6 @@ pub(super) fn produce(
     producer.flush(Duration::from_secs(60)).map_err(refused)?;
     Ok(sent)
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::child::Child;
 use super::facts::{Count, Facts};
 use super::{TOPIC, create_mock_topic, flags, mock_cluster, settings};
-use crate::cli::generate::produce;
+use crate::cli::generate::{Offer, produce};
 use crate::error::{Error, Result};
 use crate::runtime::async_runtime;
 
@@ -71,7 +71,7 @@ pub(super) fn run(directory: &Path, dataflow: &str) -> Result<()> {
     let settings = settings(flags.clone())?;
     let facts = || runtime.block_on(Facts::read(&settings));
     let start = || Child::start(dataflow, &flags, directory, &interrupted);
-    let write = |first: u64| produce(&client, TOPIC, first, HALF, |_| true);
+    let write = |first: u64| produce(&client, TOPIC, first, HALF, Offer::Unlimited, |_| true);
     let range = |first: u64| format!("{first}–{}", first + HALF - 1);
     let (half, all) = (HALF as i64, 2 * HALF as i64);
 
