@@ -37,7 +37,7 @@ fn process(runtime: &tokio::runtime::Runtime) -> Arc<Process> {
         offsets,
         ..Proof::default()
     };
-    process.control().closed(Epoch(1));
+    process.control().closed(Epoch(1), false);
     let nobody_asks = || Err(String::new());
     process.control().durable(Epoch(1), proof, nobody_asks);
     process

@@ -82,9 +82,12 @@ impl Watched {
     }
 }
 
+/// What answers at one of them.
+type Answer = fn(&Watched) -> Response;
+
 /// The three paths.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(watched: &Arc<Watched>) -> Router<S> {
-    let paths: [(&str, fn(&Watched) -> Response); 3] = [
+    let paths: [(&str, Answer); 3] = [
         ("/metrics", Watched::metrics),
         ("/healthz", Watched::health),
         ("/readyz", Watched::readiness),

@@ -27,7 +27,7 @@ fn process(partitions: i32) -> (tokio::runtime::Runtime, Arc<Process>) {
             offsets,
             ..Proof::default()
         };
-        process.control().closed(Epoch(1));
+        process.control().closed(Epoch(1), false);
         process.control().durable(Epoch(1), proof, || {
             Ok(Durable {
                 epoch: Epoch(1),
@@ -181,7 +181,7 @@ fn the_last_checkpoint_and_the_one_under_way_are_told_by_the_clock() {
         figure(&idle, "calve_checkpoint_interval_seconds"),
         Some(90.0)
     );
-    process.control().closed(Epoch(2));
+    process.control().closed(Epoch(2), false);
     std::thread::sleep(std::time::Duration::from_millis(5));
     let busy = told(&process, true, &[]);
     let age = figure(&busy, "calve_checkpoint_age_seconds").unwrap();
