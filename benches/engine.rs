@@ -22,7 +22,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use calve::alarm::Alarm;
-use calve::budget::Budget;
+use calve::budget::{Budget, Uncommitted};
 use calve::checkpoint::coordinator::coordinator;
 use calve::checkpoint::pace::Pace;
 use calve::checkpoint::{Close, Cut, Outcome, Report};
@@ -263,7 +263,8 @@ fn build<'scope>(
         reports,
         outcomes.clone(),
     );
-    let budget = Budget::new(64 << 20, u64::MAX, process.metrics());
+    let uncommitted = Arc::new(Uncommitted::new(u64::MAX, process.metrics()));
+    let budget = Budget::new(64 << 20, uncommitted, process.metrics());
     let source = source(scope, budget, closes, outcomes, Rc::clone(seen));
     let schema = columns::with_provenance(&columns::parse(COLUMNS)?)?;
     let limits = Batching {
