@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 9] = [
         "notices",
         "control",
         "process",
+        "retry",
         "failpoint",
     ],
     &["config", "checkpoint"],

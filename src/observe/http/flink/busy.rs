@@ -153,7 +153,7 @@ mod tests {
                 .note(&now(2_000))
                 .is_some_and(|before| before.at == at(0))
         );
-        for ms in [3_000, 3_001, 3_999] {
+        for ms in [3_000, 3_002, 3_998] {
             let before = moments.note(&now(ms)).expect("a moment");
             assert_eq!(before.at, at(0));
             assert_eq!(now(ms).rates(before, 1), Some(vec![500.0, 0.0]), "{ms}");
