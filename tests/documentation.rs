@@ -17,11 +17,13 @@ fn tests() -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Every `` `module::test` `` and every `` `src/…/tests.rs::test` `` of a text.
+/// Every `` `module::test` `` and every `` `src/…/tests.rs::test` `` of a text; `` `Type::item` `` and `` `calve::item` `` are
+/// none.
 fn named_tests(text: &str) -> BTreeSet<&str> {
     let code = text.split('`').skip(1).step_by(2);
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_:/.".contains(c);
-    code.filter(|code| code.contains("::") && code.chars().all(is_name))
+    let is_item = |code: &str| code.starts_with(char::is_uppercase) || code.starts_with("calve::");
+    code.filter(|code| code.contains("::") && code.chars().all(is_name) && !is_item(code))
         .collect()
 }
 

@@ -143,6 +143,8 @@ fn an_operator_from_outside_numbers_sessions_exactly_once_across_a_kill_and_othe
     eventually("some of the new records are committed", || {
         running.committed_rows() > 3_000
     });
+    // Whatever it was at, these come too late for it.
+    running.signal("STOP");
     visits.produce(2_000);
     let killed = running.kill();
     assert!(
