@@ -161,7 +161,7 @@ fn flinks_web_ui_finds_all_that_it_asks_for_and_shows_the_job_and_its_checkpoint
         eventually(&format!("{page} is there"), || {
             browser.text(element).trim().len() > 20
         });
-        sleep(Duration::from_millis(1_500));
+        sleep(Duration::from_millis(700));
         clean(&page);
     }
     go(&format!("{job}/overview"));

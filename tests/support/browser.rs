@@ -105,7 +105,8 @@ impl Browser {
             "const e = document.querySelector({}); return e?.innerText ?? e?.textContent ?? ''",
             json!(selector)
         ));
-        found.as_str().expect("text").to_owned()
+        // Some draw every space as one that does not break.
+        found.as_str().expect("text").replace('\u{a0}', " ")
     }
 
     /// Waits until an element says something.
