@@ -24,9 +24,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 COLUMNS = (HERE.parent / "src/cli/generate/samples.columns").read_text()
 
 
-def build():
+def build(*more):
     """Builds in release mode; returns the paths of the binary and of the fused loop."""
-    command = ["cargo", "build", "--release", "--bin", "calve", "--bench", "fused", "--message-format=json"]
+    command = ["cargo", "build", "--release", "--bin", "calve", "--bench", "fused", "--message-format=json", *more]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE.parent).stdout
     paths = {}
     for line in output.splitlines():

@@ -32,6 +32,8 @@ BOUNDS = {
     "idle for two seconds : the run with one worker": 0.2,
 }
 IDLE_S = 2
+# What tests/run builds, too: in a release the points of failure are not there, and cost less than the bounds allow.
+AS_TESTED = ["--workspace", "--features", "failpoints"]
 
 
 def main():
@@ -41,7 +43,7 @@ def main():
     parser.add_argument("--calve", nargs=2, metavar=("BINARY", "FUSED"), help="these, instead of a new build")
     arguments = parser.parse_args()
     tidy_when_told_to_stop()
-    calve, fused = map(os.path.abspath, arguments.calve or build())
+    calve, fused = map(os.path.abspath, arguments.calve or build(*AS_TESTED))
     brokers, topic = os.environ["CALVE_TEST_KAFKA"], f"smoke-{int(time.time())}"
     subprocess.run(
         [calve, "generate", "--records", str(arguments.records)],
