@@ -340,7 +340,10 @@ struct Upload {
 impl Upload {
     async fn run(&self, local: LocalSnapshot) -> Result<StatePart> {
         // What can't be written to this disk is not to be had by trying again: the next snapshot may be.
-        local.written().await?;
+        tokio::select! {
+            done = local.written() => done?,
+            late = self.over() => return Err(late),
+        }
         let attempt = || self.attempt(&local);
         retry::until_over("the upload of a state snapshot", self.over(), attempt).await
     }

@@ -11,7 +11,8 @@
 //! | of which none came for ten minutes | counts for nothing, until the next one comes |
 //!
 //! Nothing can be told of a partition from which nothing comes: it may be empty, or its broker may be away. Waiting costs
-//! room for what could be forgotten; not waiting, what should not be. Hence the ten minutes, which are those of a clock.
+//! room for what could be forgotten; not waiting, what should not be. Hence the ten minutes, which are those of a clock
+//! that stands still when nothing has come from any partition for a minute.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -24,10 +25,15 @@ mod tests;
 /// So long a partition from which nothing comes is waited for.
 const IDLE_AFTER: Duration = Duration::from_secs(600);
 
+/// Of a silence of all partitions no more than this counts as idleness of each.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
 /// The watermark of the rows that come to one operator on one worker.
 #[derive(Clone, Debug)]
 pub struct Watermark {
     partitions: HashMap<String, HashMap<i32, Seen>>,
+    /// When rows came last, of whichever partition.
+    last: Instant,
 }
 
 /// What was seen of a partition.
@@ -43,6 +49,7 @@ impl Watermark {
     pub fn new<'t>(partitions: impl IntoIterator<Item = (&'t str, i32)>, now: Instant) -> Self {
         let mut watermark = Self {
             partitions: HashMap::new(),
+            last: now,
         };
         for (topic, partition) in partitions {
             watermark.seen(topic, partition, None, now);
@@ -56,6 +63,7 @@ impl Watermark {
     /// A row without a timestamp is of 1970. Of a table without the columns `_topic` and `_partition` all rows are those
     /// of one partition.
     pub fn advance(&mut self, rows: &Rows, now: Instant) -> Option<i64> {
+        self.forgive_pause(now);
         // Neighbours are mostly of the same partition.
         let mut latest: Vec<(&str, i32, i64)> = Vec::new();
         for ((topic, partition), time_ms) in rows.origins().zip(rows.timestamps_ms()?) {
@@ -72,6 +80,17 @@ impl Watermark {
         let all = self.partitions.values().flat_map(HashMap::values);
         let live = all.filter(|seen| now.duration_since(seen.last) < IDLE_AFTER);
         live.map(|seen| seen.latest_ms).min().flatten()
+    }
+
+    /// A time in which nothing came at all, since the brokers were away or the process stood still, is no sign that one
+    /// partition has less to say than another: whoever speaks first afterwards must not be alone.
+    fn forgive_pause(&mut self, now: Instant) {
+        let pause = now.duration_since(self.last);
+        self.last = now;
+        let beyond = pause.saturating_sub(PAUSE_MAX);
+        for seen in self.partitions.values_mut().flat_map(HashMap::values_mut) {
+            seen.last += beyond;
+        }
     }
 
     fn seen(&mut self, topic: &str, partition: i32, latest_ms: Option<i64>, now: Instant) {

@@ -122,6 +122,9 @@ pub(super) struct RocksBackend {
     db: Arc<DB>,
     write: WriteOptions,
     snapshot: Option<Snapshotting>,
+    horizon: Horizon,
+    /// What compaction may drop. It stands still while a snapshot is being written: what expires meanwhile is alive in it.
+    droppable: Horizon,
 }
 
 /// A snapshot that is being written, or has been since the last change.
@@ -146,16 +149,18 @@ impl RocksBackend {
     }
 
     fn with(mut options: Options, folder: &Path, horizon: Horizon) -> Result<Self> {
+        let droppable = Horizon::new(horizon.get());
+        let until = droppable.clone();
         options.set_compaction_filter(
             "expired",
-            move |_level, key, entry| match encoding::is_dead(key, entry, horizon.get()) {
+            move |_level, key, entry| match encoding::is_dead(key, entry, until.get()) {
                 true => Decision::Remove,
                 false => Decision::Keep,
             },
         );
         let db = DB::open_cf_with_opts(&options, folder, families(&options))
             .map_err(|error| failed("open", folder, error))?;
-        Ok(Self::of(db))
+        Ok(Self::of(db, horizon, droppable))
     }
 
     /// Opens a database that is only read: nothing in its folder changes.
@@ -164,16 +169,18 @@ impl RocksBackend {
         let families = families(&options);
         let db = DB::open_cf_with_opts_for_read_only(&options, folder, families, false)
             .map_err(|error| failed("open", folder, error))?;
-        Ok(Self::of(db))
+        Ok(Self::of(db, Horizon::default(), Horizon::default()))
     }
 
-    fn of(db: DB) -> Self {
+    fn of(db: DB, horizon: Horizon, droppable: Horizon) -> Self {
         let mut write = WriteOptions::default();
         write.disable_wal(true);
         Self {
             db: Arc::new(db),
             write,
             snapshot: None,
+            horizon,
+            droppable,
         }
     }
 
@@ -193,7 +200,9 @@ impl RocksBackend {
         self.write_now(&meanwhile.into_changes())
     }
 
+    /// While no snapshot is under way.
     fn write_now(&self, changes: &Changes) -> Result<()> {
+        self.droppable.advance_to(self.horizon.get());
         let mut batch = WriteBatch::default();
         for (key, value) in changes.iter() {
             match value {

@@ -43,14 +43,17 @@ fn a_partition_from_which_nothing_comes_holds_it_for_ten_minutes_and_not_for_eve
     let start = Instant::now();
     let after = |seconds| start + Duration::from_secs(seconds);
     let mut watermark = Watermark::new([(TOPIC, 0), (TOPIC, 1)], start);
+    for seconds in (60..=540).step_by(60) {
+        assert_eq!(watermark.advance(&rows(&[(0, 500)]), after(seconds)), None);
+    }
     assert_eq!(watermark.advance(&rows(&[(0, 500)]), after(599)), None);
     assert_eq!(watermark.advance(&rows(&[(0, 600)]), after(600)), Some(600));
     // It comes to life, and is idle again.
     assert_eq!(watermark.advance(&rows(&[(1, 40)]), after(601)), Some(40));
-    assert_eq!(
-        watermark.advance(&rows(&[(0, 700)]), after(1_200)),
-        Some(40)
-    );
+    for seconds in (660..=1_200).step_by(60) {
+        let held = watermark.advance(&rows(&[(0, 700)]), after(seconds));
+        assert_eq!(held, Some(40));
+    }
     assert_eq!(
         watermark.advance(&rows(&[(0, 700)]), after(1_201)),
         Some(700)
@@ -65,4 +68,21 @@ fn rows_that_do_not_say_where_they_are_from_are_of_one_partition() {
     let batch = rows.batch.project(&[2]).unwrap();
     let rows = Rows { batch, ..rows };
     assert_eq!(watermark.advance(&rows, now), Some(900));
+}
+
+#[test]
+fn whoever_speaks_first_after_a_silence_of_all_does_not_speak_for_the_others() {
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let mut watermark = Watermark::new([(TOPIC, 0), (TOPIC, 1)], start);
+    let both = rows(&[(0, 10_000), (1, 3)]);
+    assert_eq!(watermark.advance(&both, after(1)), Some(3));
+    // The brokers are away for an hour.
+    let first = rows(&[(0, 11_000)]);
+    assert_eq!(watermark.advance(&first, after(3_600)), Some(3));
+    // Rows that come once in five minutes don't hold it for ever.
+    for minute in (65..=110).step_by(5) {
+        watermark.advance(&first, after(minute * 60));
+    }
+    assert_eq!(watermark.advance(&first, after(115 * 60)), Some(11_000));
 }

@@ -128,3 +128,31 @@ fn more_than_may_wait_waits_for_the_snapshot() {
         );
     }
 }
+
+#[test]
+fn what_expires_while_a_snapshot_is_written_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let rocks = Rocks::new(8 << 20);
+    let horizon = Horizon::new(5);
+    let mut backend =
+        RocksBackend::create(&rocks, &folder.path().join("db"), horizon.clone()).unwrap();
+    let mut changes = Changes::default();
+    changes.put(b"key", encoding::entry(Some(10), &1_u64).unwrap());
+    backend.write(changes).unwrap();
+    let (release, held) = mpsc::channel::<()>();
+    backend.snapshot = Some(Snapshotting {
+        thread: thread::spawn(move || drop(held.recv())),
+        meanwhile: Meanwhile::default(),
+    });
+    horizon.advance_to(20);
+    backend.db.compact_range(None::<&[u8]>, None::<&[u8]>);
+    assert!(backend.get(b"key").unwrap().is_some(), "it is alive at 5");
+
+    drop(release);
+    backend.settle().unwrap();
+    backend.db.compact_range(None::<&[u8]>, None::<&[u8]>);
+    assert!(
+        backend.get(b"key").unwrap().is_none(),
+        "nobody needs it any more"
+    );
+}
