@@ -19,7 +19,7 @@ fn it_has_the_command_line_of_calve_and_names_its_own_dataflow() {
     for text in [
         "Usage: own-operator run",
         "--bounded",
-        "sessions  Number the sessions of each user",
+        "sessions: Number the sessions of each user",
         "own.session-gap",
     ] {
         assert!(help.contains(text), "{text} is not in\n{help}");
