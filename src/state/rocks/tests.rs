@@ -141,7 +141,7 @@ fn what_expires_while_a_snapshot_is_written_is_in_it() {
     backend.write(changes).unwrap();
     let (release, held) = mpsc::channel::<()>();
     backend.snapshot = Some(Snapshotting {
-        thread: thread::spawn(move || drop(held.recv())),
+        thread: thread::spawn(move || held.recv().unwrap_or(())),
         meanwhile: Meanwhile::default(),
     });
     horizon.advance_to(20);
