@@ -6,7 +6,7 @@ start of the process is in the figures; the bounds allow for it.
 
 | ratio of CPU seconds | bound | what it catches |
 |---|---|---|
-| calve -w 6 : fused loop | 1.5 | work on the hot path that the limit has not: a copy, a lock, an exchange, spinning workers |
+| calve -w 6 : fused loop | 1.75 | work on the hot path that the limit has not: a copy, a lock, an exchange, spinning workers |
 | calve -w 6 : calve -w 1 | 1.5 | work that every worker does for all |
 | a checkpoint every 100 ms : one at the end | 1.5 | work in a checkpoint that grows with records or files |
 | idle for two seconds : the run with one worker | 0.2 | workers that spin instead of parking |
@@ -26,13 +26,13 @@ from ingest import build, settings, verify
 from process import Running, measure, tidy_when_told_to_stop
 
 BOUNDS = {
-    "calve -w 6 : fused loop": 1.5,
+    "calve -w 6 : fused loop": 1.75,
     "calve -w 6 : calve -w 1": 1.5,
     "a checkpoint every 100 ms : one at the end": 1.5,
     "idle for two seconds : the run with one worker": 0.2,
 }
 IDLE_S = 2
-# What tests/run builds, too: in a release the points of failure are not there, and cost less than the bounds allow.
+# What tests/run builds, too. In a release the points of failure are not there; here they make the first ratio 1.3.
 AS_TESTED = ["--workspace", "--features", "failpoints"]
 
 
