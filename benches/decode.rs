@@ -10,7 +10,9 @@ use std::time::Instant;
 use calve::format::{Decoder, JsonDecoder, columns};
 use calve::messages::Messages;
 
-/// The allocator of the program itself.
+#[path = "shared/cpu.rs"]
+mod cpu;
+
 const COLUMNS: &str = "sample_id string not null, user_id string, device_id string, data_type string, \
      value double, unit string, start_time timestamptz, end_time timestamptz, source_bundle string";
 /// Records decoded for each figure.
@@ -46,14 +48,14 @@ fn main() -> calve::Result<()> {
             let messages = [messages];
             let rounds = RECORDS / rows;
             let mut best = f64::INFINITY;
-            let cpu = cpu_nanos();
+            let cpu = cpu::nanos();
             for _ in 0..rounds {
                 let start = Instant::now();
                 let decoded = decoder.decode(&messages)?;
                 best = best.min(start.elapsed().as_nanos() as f64);
                 assert_eq!(decoded.rows.num_rows() as u64, rows);
             }
-            let cpu = cpu_nanos() - cpu;
+            let cpu = cpu::nanos() - cpu;
             println!(
                 "{:.3} µs CPU/record  (best round {:.3} µs)  {} B/record  {rows} rows  {name}",
                 cpu as f64 / (rounds * rows) as f64 / 1_000.0,
@@ -63,16 +65,6 @@ fn main() -> calve::Result<()> {
         }
     }
     Ok(())
-}
-
-/// CPU time of this thread, which a busy neighbour does not lengthen as much as the clock's.
-///
-/// The kernel brings it up to date a few hundred times a second: good for sums only.
-fn cpu_nanos() -> u64 {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|line| line.split(' ').next()?.parse().ok())
-        .unwrap_or_default()
 }
 
 /// The values of record `n`.

@@ -43,6 +43,9 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Capability, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream, StreamVec};
 
+#[path = "shared/cpu.rs"]
+mod cpu;
+
 const COLUMNS: &str = include_str!("../src/cli/generate/samples.columns");
 const RECORD: &[u8] = br#"{"sample_id":"5a0c3c55-6a57-4f0e-9d8e-123456789abc","user_id":"user-004711","device_id":"device-14133","data_type":"heart_rate","value":72.25,"unit":"count/min","start_time":"2026-03-01T12:00:00.125Z","end_time":"2026-03-01T12:00:05.125Z","source_bundle":"com.example.health.watch"}"#;
 /// The source makes what is due this often.
@@ -150,7 +153,7 @@ fn run(load: Load) -> calve::Result<Figures> {
     let begin = Instant::now();
     let shared = Arc::clone(&process);
     let workers = timely::execute(timely::Config::process(load.workers), move |worker| {
-        let cpu = cpu_time();
+        let cpu = cpu::nanos();
         let seen = Rc::new(RefCell::new(Seen::new(load, begin)));
         worker.dataflow::<Epoch, _, _>(|scope| {
             if let Err(error) = build(scope, load, &shared, &seen) {
@@ -161,8 +164,9 @@ fn run(load: Load) -> calve::Result<Figures> {
         for index in worker.installed_dataflows() {
             worker.drop_dataflow(index);
         }
+        let cpu = Duration::from_nanos(cpu::nanos() - cpu);
         // Received until every worker has ended.
-        let _ = told.send((seen.take(), cpu_time() - cpu));
+        let _ = told.send((seen.take(), cpu));
     });
     drop(workers.map_err(calve::Error::internal)?);
     if let Some(error) = process.take_failure() {
@@ -466,11 +470,4 @@ fn commit<'scope>(
         }
     });
     outcomes
-}
-
-/// CPU time of this thread (Linux only).
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat.split(' ').next().and_then(|nanos| nanos.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
 }

@@ -8,16 +8,12 @@ use std::sync::Arc;
 
 use calve::config::{self, Layers};
 use calve::format::{Decoder, JsonDecoder, columns};
-use calve::iceberg::names::FileOrigin;
-use calve::iceberg::{
-    CatalogKind, CatalogOptions, S3Options, TableOptions, TableWriter, WriterOptions,
-    load_or_create, open_catalog,
-};
 use calve::kafka::{Cluster, Consumer, Event};
 use calve::messages::Messages;
 use calve::offsets::{NextOffset, Offsets};
-use calve::time::{Epoch, Generation};
-use iceberg::{NamespaceIdent, TableIdent};
+
+#[path = "shared/writer.rs"]
+mod writer;
 
 /// The same as the default of `batch.size`.
 const BATCH_ROWS: usize = 8_192;
@@ -51,7 +47,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut writer = runtime.block_on(writer(Path::new(folder)))?;
+    let writer = writer::open(Path::new(folder), "fused", COLUMNS);
+    let mut writer = runtime.block_on(writer)?;
     let schema = columns::with_provenance(&columns::parse(COLUMNS)?)?;
     let mut decoder = JsonDecoder::new(&schema)?;
     let topics: Arc<[Arc<str>]> = Arc::new([Arc::from(topic.as_str())]);
@@ -80,42 +77,4 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = runtime.block_on(writer.close())?;
     println!("{records} records, {} files", files.len());
     Ok(())
-}
-
-async fn writer(folder: &Path) -> Result<TableWriter, Box<dyn std::error::Error>> {
-    let catalog = open_catalog(&CatalogOptions {
-        kind: CatalogKind::Sql,
-        uri: format!("sqlite://{}/fused.db", folder.display()),
-        name: "default".to_owned(),
-        warehouse: format!("file://{}/warehouse", folder.display()),
-        token: None,
-        credential: None,
-        oauth2_server_uri: None,
-        scope: None,
-        headers: Default::default(),
-        properties: Default::default(),
-        s3: S3Options::default(),
-        create: true,
-    })
-    .await?;
-    let ident = TableIdent::new(NamespaceIdent::new("bench".to_owned()), "fused".to_owned());
-    let options = TableOptions {
-        schema: Some(columns::with_provenance(&columns::parse(COLUMNS)?)?),
-        create: true,
-        ..TableOptions::default()
-    };
-    let table = load_or_create(&*catalog, &ident, &options).await?;
-    Ok(TableWriter::new(
-        &table,
-        WriterOptions {
-            origin: FileOrigin {
-                pipeline: "fused".to_owned(),
-                generation: Generation(1),
-                epoch: Epoch(1),
-                worker: 0,
-            },
-            target_file_bytes: None,
-            row_group_bytes: 12 << 20,
-        },
-    )?)
 }

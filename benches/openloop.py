@@ -20,7 +20,7 @@ import time
 
 from ingest import build, settings
 from plot import lines
-from process import Running, machine, tidy_when_told_to_stop
+from process import Running, machine, measure, tidy_when_told_to_stop
 import tables
 
 LOOK_S = 0.005
@@ -88,9 +88,7 @@ def offer(calve, rate, arguments, scratch):
     topic, records = f"openloop-{rate}-{int(time.time())}", rate * arguments.seconds
     env = settings(os.environ["CALVE_TEST_KAFKA"], topic, folder)
     generate = [calve, "generate", "--partitions", "6", "--rate", str(rate), "--records"]
-    create = Running([*generate, "0"], env, folder / "create.log")
-    if create.wait().status != 0:
-        sys.exit(create.tail())
+    measure([*generate, "0"], env, folder / "create.log")
     observer = Observer(folder)
     observer.start()
     run = [calve, "run", "-w", str(arguments.workers), f"--set=checkpoint.interval={round(arguments.interval * 1000)}ms"]
@@ -98,9 +96,7 @@ def offer(calve, rate, arguments, scratch):
     wait_for("the table", lambda: observer.seen, pipeline)
     time.sleep(1)
     before, begin = pipeline.cpu(), time.monotonic()
-    load = Running([*generate, str(records)], env, folder / "load.log")
-    if load.wait().status != 0:
-        sys.exit(load.tail())
+    wrote, _, _ = measure([*generate, str(records)], env, folder / "load.log")
     cpu = 100 * (pipeline.cpu() - before) / (time.monotonic() - begin)
     time.sleep(2 * arguments.interval)
     if pipeline.end(signal.SIGTERM).status != 0:
@@ -108,7 +104,7 @@ def offer(calve, rate, arguments, scratch):
     time.sleep(10 * LOOK_S)
     observer.over.set()
     observer.join()
-    return (*latencies(folder, observer, records), cpu, load.usage.wall)
+    return (*latencies(folder, observer, records), cpu, wrote)
 
 
 def main():

@@ -13,9 +13,7 @@ minutes, so each run is compared with the unwatched one of its own round, and th
 import argparse
 import os
 import pathlib
-import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -23,7 +21,8 @@ import threading
 import time
 import urllib.request
 
-from ingest import build, measure, settings, verify
+from ingest import build, settings, verify
+from process import free_ports, machine, measure
 
 PROMISED = 1.01
 
@@ -65,16 +64,6 @@ class Watcher:
             thread.join(10)
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def run(calve, brokers, topic, folder, workers, variant, records):
     """One run; returns its CPU seconds."""
     folder.mkdir()
@@ -101,7 +90,7 @@ def main():
     parser.add_argument("--topic", help="a topic that already holds the records")
     parser.add_argument("--calve", help="a binary, instead of one that is built now")
     arguments = parser.parse_args()
-    calve = arguments.calve or build()[0]
+    calve = os.path.abspath(arguments.calve) if arguments.calve else build()[0]
     brokers = os.environ["CALVE_TEST_KAFKA"]
     topic = arguments.topic or f"overhead-{int(time.time())}"
     if not arguments.topic:
@@ -118,8 +107,7 @@ def main():
             for variant in variants[turn:] + variants[:turn]:
                 used[variant].append(one(f"{variant.replace(' ', '-')}-{number}", variant))
 
-    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
-    print(f"\n{arguments.records} records, -w {arguments.workers}; {os.cpu_count()} × {cpu}; {arguments.rounds} rounds")
+    print(f"\n{arguments.records} records, -w {arguments.workers}; {machine()}; {arguments.rounds} rounds")
     print("| | CPU s per million, median | against unwatched, median (quartiles) |\n|---|---|---|")
     for variant, seconds in used.items():
         ratios = [one / none for one, none in zip(seconds, used["unwatched"])]

@@ -5,6 +5,7 @@ import pathlib
 import platform
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -80,6 +81,17 @@ def measure(command, env, log):
 def tidy_when_told_to_stop():
     """SIGTERM ends a bench as an exception does: children are killed and temporary folders go."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def free_ports(count):
+    """So many ports on loopback that nobody has now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
 
 
 def machine():

@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import time
 import urllib.request
 
 from ingest import build, settings
-from process import machine
+from process import free_ports, machine
 
 HURRIED = "500ms"
 SHORTEST = "10ms"
@@ -125,9 +124,7 @@ class Pipeline:
 
     def first_record(self):
         """Seconds from the start of a process to the first record it has read."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         begin = time.monotonic()
         process = self.start("restart.log", f"metrics.prometheus-port={port}")
         try:

@@ -4,21 +4,18 @@
 //! more argument, `generate` or `decode`, ends after that step, so that `perf stat -e instructions:u` can tell by
 //! subtraction what the next one takes. Instructions are the better measure on a machine with other work.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use calve::format::{Decoder, JsonDecoder, columns};
-use calve::iceberg::names::FileOrigin;
-use calve::iceberg::{
-    CatalogKind, CatalogOptions, S3Options, StagedFile, TableOptions, TableWriter, WriterOptions,
-    load_or_create, open_catalog,
-};
+use calve::iceberg::StagedFile;
 use calve::messages::Messages;
-use calve::time::{Epoch, Generation};
-use iceberg::{NamespaceIdent, TableIdent};
 
+#[path = "shared/cpu.rs"]
+mod cpu;
 #[path = "../src/cli/generate/samples.rs"]
 mod samples;
+#[path = "shared/writer.rs"]
+mod writer;
 
 /// The same as the default of `batch.size`.
 const BATCH_ROWS: u64 = 8_192;
@@ -41,12 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let schema = columns::with_provenance(&columns::parse(samples::COLUMNS)?)?;
     let mut decoder = JsonDecoder::new(&schema)?;
-    let begun = cpu_nanos();
+    let begun = cpu::nanos();
     for batch in &batches {
         let decoded = decoder.decode(batch)?;
         assert!(decoded.rejects.is_empty(), "{}", decoded.rejects[0]);
     }
-    report("decode", cpu_nanos() - begun, records);
+    report("decode", cpu::nanos() - begun, records);
     if last_step == "decode" {
         return Ok(());
     }
@@ -54,13 +51,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut writer = runtime.block_on(writer(folder.path()))?;
-    let begun = cpu_nanos();
+    let writer = writer::open(folder.path(), "write", samples::COLUMNS);
+    let mut writer = runtime.block_on(writer)?;
+    let begun = cpu::nanos();
     for batch in &batches {
         runtime.block_on(writer.write(decoder.decode(batch)?.rows))?;
     }
     let files = runtime.block_on(writer.close())?;
-    report("decode and write", cpu_nanos() - begun, records);
+    report("decode and write", cpu::nanos() - begun, records);
     let bytes: u64 = files.iter().map(StagedFile::bytes).sum();
     println!("{:.2} B/record", bytes as f64 / records as f64);
     Ok(())
@@ -102,52 +100,4 @@ fn generate(records: u64) -> Vec<Vec<Messages>> {
         offsets[partition] += 1;
     }
     batches
-}
-
-/// CPU time of this thread.
-fn cpu_nanos() -> u64 {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|line| line.split(' ').next()?.parse().ok())
-        .unwrap_or_default()
-}
-
-async fn writer(folder: &Path) -> Result<TableWriter, Box<dyn std::error::Error>> {
-    let catalog = open_catalog(&CatalogOptions {
-        kind: CatalogKind::Sql,
-        uri: format!("sqlite://{}/write.db", folder.display()),
-        name: "default".to_owned(),
-        warehouse: format!("file://{}/warehouse", folder.display()),
-        token: None,
-        credential: None,
-        oauth2_server_uri: None,
-        scope: None,
-        headers: Default::default(),
-        properties: Default::default(),
-        s3: S3Options::default(),
-        create: true,
-    })
-    .await?;
-    let ident = TableIdent::new(NamespaceIdent::new("bench".to_owned()), "write".to_owned());
-    let options = TableOptions {
-        schema: Some(columns::with_provenance(&columns::parse(
-            samples::COLUMNS,
-        )?)?),
-        create: true,
-        ..TableOptions::default()
-    };
-    let table = load_or_create(&*catalog, &ident, &options).await?;
-    Ok(TableWriter::new(
-        &table,
-        WriterOptions {
-            origin: FileOrigin {
-                pipeline: "write".to_owned(),
-                generation: Generation(1),
-                epoch: Epoch(1),
-                worker: 0,
-            },
-            target_file_bytes: None,
-            row_group_bytes: 12 << 20,
-        },
-    )?)
 }

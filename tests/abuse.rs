@@ -6,13 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Calve, Load, Pipeline, Producer, Running, Topic, eventually};
-
-/// A run that makes no checkpoint by itself, with a REST API on a free port.
-fn patient(pipeline: &Pipeline) -> Calve {
-    let run = pipeline.run().workers(2).set("rest.port", "0");
-    run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000")
-}
+use crate::support::{Load, Pipeline, Producer, Running, Topic, eventually};
 
 /// Connections that say nothing, never end their request, or never read the answers to a hundred of them.
 fn hang(address: SocketAddr, path: &str, count: usize) -> Vec<TcpStream> {
@@ -36,7 +30,7 @@ fn hang(address: SocketAddr, path: &str, count: usize) -> Vec<TcpStream> {
 fn malformed_requests_are_refused_and_nothing_is_told_of_this_machine() {
     let topic = Topic::create("malformed", 1);
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
+    let running = pipeline.patient().start();
     let rest = running.rest();
     let job = rest.job.clone();
     let long = "x".repeat(20_000);
@@ -179,7 +173,7 @@ fn those_who_hang_or_never_read_take_less_than_a_hundredth_of_a_core() {
     let topic = Topic::create("idle", 2);
     let produced = Producer::new(&topic).samples(1_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
+    let running = pipeline.patient().start();
     let rest = running.rest();
     let hundredths_in_ten_seconds = || {
         thread::sleep(Duration::from_secs(2));
@@ -207,10 +201,7 @@ fn scrapers_that_hang_take_a_bounded_number_of_files_and_the_pipeline_goes_on() 
     let run = pipeline.run().workers(2).set("rest.port", "off");
     let running = run.set("metrics.prometheus-port", "0").start();
     running.wait_rows(1);
-    let said = running.output();
-    let (_, address) = said.split_once("metrics at http://").expect("an endpoint");
-    let (address, _) = address.split_once("/metrics").expect("an address");
-    let hanging = hang(address.parse().expect("an address"), "/metrics", 600);
+    let hanging = hang(running.metrics().address, "/metrics", 600);
     let before = running.committed_rows();
     eventually("rows go on to be committed", || {
         running.committed_rows() > before + 5_000
@@ -238,7 +229,8 @@ fn what_is_switched_off_does_not_listen() {
     off.wait_rows(10);
     assert_eq!(listening(&off), 0);
     off.drain();
-    let on = patient(&pipeline)
+    let on = pipeline
+        .patient()
         .set("metrics.prometheus-port", "0")
         .start();
     on.rest();

@@ -6,37 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Calve, Catalog, Load, Pipeline, Producer, Rest, Running, Topic, Warehouse, eventually,
+    Calve, Catalog, Load, Pipeline, Producer, Rest, Topic, Warehouse, eventually, read_savepoint,
 };
-
-/// A run that makes no checkpoint by itself, with a REST API on a free port.
-fn patient(pipeline: &Pipeline) -> Calve {
-    let run = pipeline.run().workers(2).set("rest.port", "0");
-    run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000")
-}
 
 /// A command for a running pipeline.
 fn command(pipeline: &Pipeline, rest: &Rest, args: &[&str]) -> Calve {
     pipeline.calve(args).arg("--url").arg(&rest.url())
-}
-
-/// Waits until all of this many records have been read, none of them committed.
-fn wait_read(running: &Running, records: u64) {
-    eventually(&format!("{records} records are read"), || {
-        let rest = running.rest();
-        rest.metric("calve_records_read_total") == Some(records)
-    });
-}
-
-/// The folder that a savepoint was written to, by what `calve … --json` printed.
-fn location(printed: &str) -> String {
-    let json: Value = serde_json::from_str(printed).expect("JSON");
-    json["location"].as_str().expect("a location").to_owned()
-}
-
-fn read_savepoint(folder: &str) -> Value {
-    let text = fs::read(format!("{folder}/savepoint.json")).expect("a savepoint");
-    serde_json::from_slice(&text).expect("JSON")
 }
 
 #[test]
@@ -44,9 +19,9 @@ fn a_checkpoint_that_was_asked_for_is_in_the_table_when_the_answer_comes() {
     let topic = Topic::create("now", 3);
     let produced = Producer::new(&topic).samples(5_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
-    wait_read(&running, 5_000);
+    let running = pipeline.patient().start();
     let rest = running.rest();
+    rest.wait_read(5_000);
     let outcome = rest.ask("/checkpoints", "", "/checkpoints");
     assert_eq!(outcome["checkpointId"], 1, "{outcome}");
     pipeline.assert_exactly(&produced);
@@ -71,11 +46,8 @@ fn stop_and_go_on(pipeline: &Pipeline, topic: &Topic, directory: &str) -> String
     let load = Load::start(topic, 5_000);
     let run = pipeline.run().workers(3).set("rest.port", "0").start();
     run.wait_rows(5_000);
-    let rest = run.rest();
-    let stop = command(pipeline, &rest, &["stop", "--savepoint", "--json"]);
-    let stopped = stop.arg("--path").arg(directory).run().expect_code(0);
+    let folder = pipeline.ask_savepoint(&run.rest(), &["stop", "--savepoint"], directory);
     run.wait(Duration::from_secs(30)).expect_code(0);
-    let folder = location(&stopped.stdout);
     assert!(folder.starts_with(directory), "{folder}");
     let stands = pipeline.current_snapshot();
     // Nothing is committed behind the savepoint.
@@ -94,7 +66,7 @@ fn stop_and_go_on(pipeline: &Pipeline, topic: &Topic, directory: &str) -> String
 fn stop_with_savepoint_and_run_from_it_lose_nothing_and_double_nothing() {
     let topic = Topic::create("stop_savepoint", 4);
     let pipeline = Pipeline::new(&topic);
-    let directory = format!("{}/savepoints", pipeline.dir().display());
+    let directory = pipeline.savepoints();
     let folder = stop_and_go_on(&pipeline, &topic, &directory);
     let savepoint = read_savepoint(&folder);
     assert_eq!(savepoint["version"], 2);
@@ -123,27 +95,24 @@ fn a_savepoint_fills_a_new_table_from_its_offsets_on() {
     let mut producer = Producer::new(&topic);
     producer.samples(3_000).finish();
     let mut pipeline = Pipeline::new(&topic);
-    let directory = format!("{}/savepoints", pipeline.dir().display());
-    let run = patient(&pipeline).set("state.savepoints.dir", &directory);
+    let directory = pipeline.savepoints();
+    let run = pipeline.patient().set("state.savepoints.dir", &directory);
     let running = run.start();
-    wait_read(&running, 3_000);
     let rest = running.rest();
+    rest.wait_read(3_000);
     let savepoint = command(&pipeline, &rest, &["savepoint", "--json"]).run();
-    let folder = location(&savepoint.expect_code(0).stdout);
+    let printed = savepoint.expect_code(0).stdout;
+    let printed: Value = serde_json::from_str(&printed).expect("JSON");
+    let folder = printed["location"].as_str().expect("a location");
     let produced = producer.samples(2_000).finish();
     running.drain();
     pipeline.assert_exactly(&produced);
     // The same pipeline under the same name in another table: only what came after the savepoint.
     pipeline.table = "fork".to_owned();
-    let run = pipeline.run().bounded().arg("--from").arg(&folder);
+    let run = pipeline.run().bounded().arg("--from").arg(folder);
     run.run().expect_code(0);
     assert_eq!(pipeline.read().count, 2_000);
-    let marker = &read_savepoint(&folder)["marker"];
-    let claim = &pipeline.markers()[0];
-    for (partition, next) in marker["next"][&topic.name].as_object().expect("offsets") {
-        let stands = &claim["moved"][&topic.name][partition];
-        assert_eq!(*stands, json!([next, next]), "partition {partition}");
-    }
+    pipeline.assert_begins_at(folder);
 }
 
 #[test]
@@ -152,18 +121,13 @@ fn a_table_that_was_rolled_back_to_a_savepoint_goes_on_from_there() {
     let mut producer = Producer::new(&topic);
     producer.samples(2_000).finish();
     let pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
-    let running = patient(&pipeline).start();
-    wait_read(&running, 2_000);
+    let running = pipeline.patient().start();
     let rest = running.rest();
-    let directory = format!("{}/savepoints", pipeline.dir().display());
-    let savepoint = command(
-        &pipeline,
-        &rest,
-        &["savepoint", "--json", "--path", &directory],
-    );
-    let folder = location(&savepoint.run().expect_code(0).stdout);
+    rest.wait_read(2_000);
+    let directory = pipeline.savepoints();
+    let folder = pipeline.ask_savepoint(&rest, &["savepoint"], &directory);
     let produced = producer.samples(1_000).finish();
-    wait_read(&running, 3_000);
+    rest.wait_read(3_000);
     rest.ask("/checkpoints", "{}", "/checkpoints");
     running.drain();
     let from = |policy: &str| {
@@ -187,9 +151,9 @@ fn a_cancelled_run_commits_nothing_more_and_the_next_one_reads_it_again() {
     let topic = Topic::create("cancel", 3);
     let produced = Producer::new(&topic).samples(4_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
-    wait_read(&running, 4_000);
+    let running = pipeline.patient().start();
     let rest = running.rest();
+    rest.wait_read(4_000);
     let cancel = command(&pipeline, &rest, &["cancel"]).run().expect_code(0);
     cancel.expect_output(&["cancelled"]);
     let ended = running.wait(Duration::from_secs(20)).expect_code(0);
@@ -205,8 +169,8 @@ fn stop_drains_and_tells_the_last_checkpoint() {
     let topic = Topic::create("stop", 3);
     let produced = Producer::new(&topic).samples(4_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
-    wait_read(&running, 4_000);
+    let running = pipeline.patient().start();
+    running.rest().wait_read(4_000);
     let stop = command(&pipeline, &running.rest(), &["stop"]).run();
     stop.expect_code(0)
         .expect_output(&["stopped: checkpoint 1"]);
@@ -218,7 +182,7 @@ fn stop_drains_and_tells_the_last_checkpoint() {
 fn a_savepoint_that_could_not_be_written_stops_nothing() {
     let topic = Topic::create("unwritable", 1);
     let pipeline = Pipeline::new(&topic);
-    let mut running = patient(&pipeline).start();
+    let mut running = pipeline.patient().start();
     let rest = running.rest();
     let file = pipeline.dir().join("file");
     fs::write(&file, "no folder").expect("a file");
@@ -245,14 +209,15 @@ fn a_failed_checkpoint_is_told_to_those_who_asked_for_it() {
     let topic = Topic::create("failed_ask", 1);
     let produced = Producer::new(&topic).samples(1_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline)
+    let running = pipeline
+        .patient()
         .set("checkpoint.timeout", "1s")
         .set("checkpoint.tolerable-failed-checkpoints", "3")
         // The first swap is the claim; the next ones are never sent, for more than a second.
         .env("FAILPOINTS", "before-swap=1*off->6*return(error)")
         .start();
-    wait_read(&running, 1_000);
     let rest = running.rest();
+    rest.wait_read(1_000);
     let failed = command(&pipeline, &rest, &["checkpoint"])
         .run()
         .expect_code(4);
@@ -279,7 +244,7 @@ fn the_commands_say_what_is_wrong_when_they_reach_nobody_or_another_pipeline() {
     nobody.expect_output(&["no pipeline answers", "--url"]);
     let off = pipeline.calve(&["cancel"]).run().expect_code(2);
     off.expect_output(&["rest.port"]);
-    let running = patient(&pipeline).start();
+    let running = pipeline.patient().start();
     let rest = running.rest();
     let other = Pipeline::new(&topic);
     let stranger = command(&other, &rest, &["stop"]).run().expect_code(2);
@@ -293,7 +258,7 @@ fn of_a_range_each_pipeline_takes_a_port_of_its_own_and_is_found_by_its_name() {
     let first = crate::support::free_port();
     let range = format!("{first}-{}", first + 9);
     let (one, two) = (Pipeline::new(&topic), Pipeline::new(&topic));
-    let start = |pipeline: &Pipeline| patient(pipeline).set("rest.port", &range).start();
+    let start = |pipeline: &Pipeline| pipeline.patient().set("rest.port", &range).start();
     let (running_one, running_two) = (start(&one), start(&two));
     assert_ne!(running_one.rest().address, running_two.rest().address);
     let stop = two.calve(&["stop", "--set", &format!("rest.port={range}")]);

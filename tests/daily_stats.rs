@@ -1,12 +1,11 @@
 //! The dataflow `daily_stats`, against a GROUP BY of DuckDB over what was produced.
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::support::{
-    Calve, Catalog, Measurements, Pipeline, SAMPLE_COLUMNS, Statistics, Topic, Warehouse, free_port,
+    Calve, Catalog, Measurements, Pipeline, SAMPLE_COLUMNS, Statistics, Topic, Warehouse,
 };
 
 /// How long a process may take to reach its point.
@@ -35,7 +34,7 @@ fn assert_right(pipeline: &Pipeline, produced: &Measurements) -> Statistics {
     found
 }
 
-/// A process that is killed at this point, while measured are produced.
+/// A process that is killed at this point, while measurements are produced.
 #[track_caller]
 fn killed_at(calve: Calve, point: &str, passes: u32, measured: &mut Measurements) {
     let mut running = calve.failpoint(point, passes, "kill").start();
@@ -85,19 +84,8 @@ fn two_processes_of_one_run_keep_the_statistics_together() {
     run(&pipeline, 3).bounded().run().expect_code(0);
     for _ in 0..2 {
         measured.produce(3_000);
-        let hosts = pipeline.dir().join("hosts");
-        let addresses = format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port());
-        fs::write(&hosts, addresses).expect("the host file is written");
-        let processes = ["0", "1"].map(|process| {
-            let run = run(&pipeline, 2)
-                .bounded()
-                .arg("-n")
-                .arg("2")
-                .arg("-p")
-                .arg(process);
-            run.arg("-h").arg(&hosts.display().to_string()).start()
-        });
-        for process in processes {
+        let processes = pipeline.two(|| run(&pipeline, 2).bounded());
+        for process in processes.map(Calve::start) {
             process.wait(PATIENCE).expect_code(0);
         }
     }
@@ -197,19 +185,12 @@ fn a_savepoint_is_a_place_in_the_table_and_the_statistics_come_back_with_it() {
     samples.produce(1_000);
     let running = run(&pipeline, 3).set("rest.port", "0").start();
     pipeline.wait_committed(&topic, 1_000);
-    let directory = pipeline.dir().join("savepoints").display().to_string();
-    let stop = pipeline.calve(&["stop", "--savepoint", "--json", "--path", &directory]);
-    let stopped = stop
-        .arg("--url")
-        .arg(&running.rest().url())
-        .run()
-        .expect_code(0);
+    let (rest, directory) = (running.rest(), pipeline.savepoints());
+    let folder = pipeline.ask_savepoint(&rest, &["stop", "--savepoint"], &directory);
     running.wait(PATIENCE).expect_code(0);
-    let said: serde_json::Value = serde_json::from_str(&stopped.stdout).expect("JSON");
-    let folder = said["location"].as_str().expect("a location");
     let from = |pipeline: &Pipeline, workers| {
         let run = run(pipeline, workers).env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
-        run.bounded().arg("--from").arg(folder)
+        run.bounded().arg("--from").arg(&folder)
     };
 
     samples.produce(1_000);

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{
     Action, Calve, Catalog, Load, Pipeline, Produced, Producer, Proxy, Request, Services, Topic,
-    Warehouse, eventually, free_port,
+    Warehouse, eventually,
 };
 
 /// To the end of the topic, with so many workers, in one commit.
@@ -79,16 +79,9 @@ fn six_workers_then_four_then_nine_then_two_processes_make_the_table_of_one_unin
     pipeline.read().assert_deduplicated(&produced);
 }
 
-/// Both processes of a bounded run, on ports that are free.
+/// Both processes of a bounded run.
 fn two(pipeline: &Pipeline) -> [Calve; 2] {
-    let hosts = pipeline.dir().join("hosts");
-    let addresses = format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port());
-    fs::write(&hosts, addresses).expect("the host file is written");
-    ["0", "1"].map(|process| {
-        let run = pipeline.dedup().workers(3).bounded();
-        let run = run.arg("-n").arg("2").arg("-p").arg(process);
-        run.arg("-h").arg(&hosts.display().to_string())
-    })
+    pipeline.two(|| pipeline.dedup().workers(3).bounded())
 }
 
 #[test]

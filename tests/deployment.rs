@@ -3,26 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use calve::error::{Error, Kind};
 use serde_json::{Value, json};
 
-use crate::support::{Calve, run_script};
+use crate::support::{Calve, deployed, run_script};
 
 /// The longest drain that ends by itself: see "Stopping" in `docs/operations.md`.
 const LONGEST_DRAIN_S: u64 = 67;
 
-fn deploy(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("deploy")
-        .join(path)
-}
-
-/// The lines `Name=value` of a unit, in order.
-fn unit() -> Vec<(String, String)> {
-    let text = fs::read_to_string(deploy("systemd/calve@.service")).expect("the unit");
+/// The lines `name=value` of a file, in order.
+fn pairs(path: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(path).expect("a file of pairs");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(|line| line.split_once('='))
@@ -30,20 +24,15 @@ fn unit() -> Vec<(String, String)> {
         .collect()
 }
 
+/// What the unit says.
+fn unit() -> Vec<(String, String)> {
+    pairs(&deployed("systemd/calve@.service"))
+}
+
 #[track_caller]
 fn said(unit: &[(String, String)], name: &str) -> String {
     let found = unit.iter().find(|(known, _)| known == name);
     found.unwrap_or_else(|| panic!("no {name}")).1.clone()
-}
-
-/// The values of `Environment`-like files: `NAME=value` lines.
-fn variables(path: &Path) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(path).expect("a file of variables");
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    let pairs = lines.filter_map(|line| line.split_once('='));
-    pairs
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
 
 /// What `calve config` makes of a file and these variables: each key with the layer that said it.
@@ -93,7 +82,7 @@ fn systemd_takes_the_unit_as_it_is() {
         let of_ours: Vec<_> = of_ours.map(str::to_owned).collect();
         (output.status.success() && of_ours.is_empty(), said)
     };
-    let text = fs::read_to_string(deploy("systemd/calve@.service")).expect("the unit");
+    let text = fs::read_to_string(deployed("systemd/calve@.service")).expect("the unit");
     // It must be there: for this test it is where it was built.
     let text = text.replace("/usr/local/bin/calve", env!("CARGO_BIN_EXE_calve"));
     let (fine, said) = verified(&text);
@@ -135,14 +124,14 @@ fn is_permanent(kind: Kind) -> bool {
 
 #[test]
 fn the_settings_beside_the_unit_are_settings() {
-    let mut variables = variables(&deploy("systemd/samples.env"));
+    let mut variables = BTreeMap::from_iter(pairs(&deployed("systemd/samples.env")));
     let unit = unit();
     let (name, value) = said(&unit, "Environment")
         .split_once('=')
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .expect("a variable");
     variables.insert(name, value);
-    let shown = settings(&deploy("systemd/samples.toml"), &variables);
+    let shown = settings(&deployed("systemd/samples.toml"), &variables);
     assert_eq!(shown["pipeline.name"].0, "samples");
     assert_eq!(shown["log.format"].0, "json");
     for (key, variable) in [
@@ -157,7 +146,7 @@ fn the_settings_beside_the_unit_are_settings() {
 
 /// The documents of a manifest, by their kind.
 fn manifests(file: &str) -> BTreeMap<String, Value> {
-    let path = deploy("kubernetes").join(file);
+    let path = deployed("kubernetes").join(file);
     let documents: Vec<Value> = run_script("yaml_documents.py", &json!({ "path": path }));
     let kind = |document: &Value| document["kind"].as_str().unwrap_or_default().to_owned();
     documents

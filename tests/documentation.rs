@@ -75,3 +75,26 @@ fn every_crash_point_test_is_in_exactly_once_md() {
         .collect();
     assert!(unnamed.is_empty(), "not in the document: {unnamed:#?}");
 }
+
+#[test]
+fn the_two_commands_of_the_readme_are_those_that_ci_runs() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let text = |name: &str| fs::read_to_string(root.join(name)).expect(name);
+    let (readme, ci) = (text("README.md"), text(".ci/run"));
+    // In a block of code: what is to be typed.
+    let blocks = readme.split("```sh\n").skip(1);
+    let typed: Vec<&str> = blocks
+        .filter_map(|block| block.split("```").next())
+        .flat_map(str::lines)
+        .collect();
+    for (command, step) in [
+        (
+            "tests/services/setup.sh build && cargo run --release -- demo",
+            " -- demo ",
+        ),
+        ("tests/run", "step tests/run\n"),
+    ] {
+        assert!(typed.contains(&command), "README: {command}");
+        assert!(ci.contains(step), ".ci/run: {step}");
+    }
+}

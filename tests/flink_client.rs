@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Calve, Pipeline, Producer, Rest, Topic, eventually, flink_jars};
+use crate::support::{Pipeline, Producer, Rest, Topic, eventually, flink_jars};
 
 /// `flink ARGS -m ADDRESS`: its output, which must have come with this exit code.
 #[track_caller]
@@ -30,19 +30,14 @@ fn flink(pipeline: &Pipeline, rest: &Rest, args: &[&str], code: i32) -> String {
     text
 }
 
-fn patient(pipeline: &Pipeline) -> Calve {
-    let run = pipeline.run().workers(2).set("rest.port", "0");
-    run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000")
-}
-
 #[test]
 fn flinks_client_lists_makes_savepoints_stops_and_cancels() {
     let topic = Topic::create("flink_client", 2);
     let produced = Producer::new(&topic).samples(2_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
+    let running = pipeline.patient().start();
     let rest = running.rest();
-    let directory = pipeline.dir().join("savepoints").display().to_string();
+    let directory = pipeline.savepoints();
 
     let list = flink(&pipeline, &rest, &["list"], 0);
     assert!(list.contains(&rest.job), "{list}");
@@ -72,7 +67,7 @@ fn flinks_client_lists_makes_savepoints_stops_and_cancels() {
     let (_, folder) = stop.split_once("Path: ").expect("a path");
     let folder = folder.lines().next().expect("a path");
 
-    let running = patient(&pipeline).arg("--from").arg(folder).start();
+    let running = pipeline.patient().arg("--from").arg(folder).start();
     let rest = running.rest();
     flink(&pipeline, &rest, &["cancel", &rest.job], 0);
     running.wait(Duration::from_secs(30)).expect_code(0);

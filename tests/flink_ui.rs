@@ -58,16 +58,12 @@ fn flinks_web_ui_finds_all_that_it_asks_for_and_shows_the_job_and_its_checkpoint
     let topic = Topic::create("flink_ui", 2);
     let produced = Producer::new(&topic).samples(2_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let run = pipeline.run().workers(2).set("rest.port", "0");
-    let run = run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
-    let running = run.start();
+    let running = pipeline.patient().start();
     let rest = running.rest();
-    eventually("all are read", || {
-        rest.get("/calve/state")["figures"]["records-read"] == 2_000
-    });
+    rest.wait_read(2_000);
     rest.ask("/checkpoints", "", "/checkpoints");
     let snapshot = pipeline.current_snapshot().to_string();
-    let directory = pipeline.dir().join("savepoints").display().to_string();
+    let directory = pipeline.savepoints();
     let body = json!({ "target-directory": directory, "cancel-job": false });
     let savepoint = rest.ask("/savepoints", &body.to_string(), "/savepoints");
     let savepoint = savepoint["location"].as_str().expect("a location");
@@ -113,9 +109,9 @@ fn flinks_web_ui_finds_all_that_it_asks_for_and_shows_the_job_and_its_checkpoint
     browser.wait_text("flink-job-checkpoints", "1h 0m 0s");
     clean("their configuration");
 
-    let stage = rest.job("")["vertices"].clone();
-    let stage = stage.as_array().expect("vertices").iter();
-    let stage = stage.clone().find(|vertex| vertex["name"] == "Stage");
+    let vertices = rest.job("")["vertices"].clone();
+    let mut vertices = vertices.as_array().expect("vertices").iter();
+    let stage = vertices.find(|vertex| vertex["name"] == "Stage");
     let stage = stage.expect("Stage")["id"].as_str().expect("an id");
     let process = rest.get("/taskmanagers")["taskmanagers"][0]["id"].clone();
     let process = process.as_str().expect("an id");

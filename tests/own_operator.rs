@@ -31,14 +31,9 @@ fn own_operator() -> PathBuf {
 }
 
 fn run(pipeline: &Pipeline, workers: usize) -> Calve {
-    let program = pipeline.calve(&["run", "sessions"]).program(own_operator());
+    let program = pipeline.with_state("sessions").program(own_operator());
     program
         .env("CALVE_OWN_SESSION_GAP", &format!("{GAP_S}s"))
-        .env("FLINK_CHECKPOINT_DIR", &pipeline.checkpoints_location())
-        .env(
-            "CALVE_STATE_LOCAL_DIR",
-            &format!("{}/state", pipeline.dir().display()),
-        )
         .env("FLINK_CHECKPOINT_INTERVAL_MS", "200")
         .workers(workers)
 }
@@ -131,7 +126,7 @@ fn an_operator_from_outside_numbers_sessions_exactly_once_across_a_kill_and_othe
 
     // What it did not write a line for.
     let rest = running.rest();
-    let operators = rest.get(&format!("/jobs/{}", rest.job))["vertices"].to_string();
+    let operators = rest.job("")["vertices"].to_string();
     assert!(operators.contains("sessions"), "{operators}");
     let (status, page) = rest.call("GET", "/", &[], "");
     assert!(status == 200 && page.contains("<html"), "{status} {page}");

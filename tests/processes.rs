@@ -1,26 +1,17 @@
 //! One run of several processes, and what signals do to one.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::support::{
     Action, Calve, Catalog, Load, Pipeline, Producer, Proxy, Request, Topic, Warehouse, eventually,
-    free_port,
 };
 
 /// How soon a process must notice that another one of its run is gone.
 const NOTICE: Duration = Duration::from_secs(10);
 
-/// Both processes of a run, on ports that are free.
+/// Both processes of a run.
 fn two(pipeline: &Pipeline, complete: impl Fn(Calve) -> Calve) -> [Calve; 2] {
-    let hosts = pipeline.dir().join("hosts");
-    let addresses = format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port());
-    fs::write(&hosts, addresses).expect("the host file is written");
-    ["0", "1"].map(|process| {
-        let run = complete(pipeline.run().workers(2));
-        let run = run.arg("-n").arg("2").arg("-p").arg(process);
-        run.arg("-h").arg(&hosts.display().to_string())
-    })
+    pipeline.two(|| complete(pipeline.run().workers(2)))
 }
 
 /// To the end of the topic, by both.

@@ -155,16 +155,14 @@ fn the_answers_say_what_is_so() {
     producer.samples(1_000).finish();
     let pipeline = Pipeline::new(&topic);
     let (running, rest) = running(&pipeline);
-    eventually("all are read", || {
-        rest.metric("calve_records_read_total") == Some(1_000)
-    });
+    rest.wait_read(1_000);
     let outcome = rest.ask(
         "/checkpoints",
         r#"{"checkpointType":"FULL"}"#,
         "/checkpoints",
     );
     let number = outcome["checkpointId"].as_u64().expect("a number");
-    let directory = pipeline.dir().join("savepoints").display().to_string();
+    let directory = pipeline.savepoints();
     let body =
         json!({ "target-directory": directory, "cancel-job": false, "formatType": "CANONICAL" });
     let savepoint = rest.ask("/savepoints", &body.to_string(), "/savepoints");

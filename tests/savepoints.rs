@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Calve, Catalog, Load, Pipeline, Produced, Producer, Rest, Running, Topic, Warehouse,
-    eventually, free_port,
+    Calve, Catalog, Load, Pipeline, Produced, Producer, Running, Topic, Warehouse, read_savepoint,
 };
 
 /// How long a process may take to end.
@@ -26,43 +25,15 @@ fn from(pipeline: &Pipeline, folder: &str, workers: usize) -> Calve {
     dedup(pipeline, workers).bounded().arg("--from").arg(folder)
 }
 
-/// Where a local pipeline's savepoints go.
-fn directory(pipeline: &Pipeline) -> String {
-    format!("{}/savepoints", pipeline.dir().display())
-}
-
-/// Asks a running pipeline for a savepoint, with or without a stop; its folder.
-fn ask(pipeline: &Pipeline, rest: &Rest, args: &[&str], directory: &str) -> String {
-    let ask = pipeline.calve(args).arg("--url").arg(&rest.url());
-    let asked = ask.arg("--json").arg("--path").arg(directory).run();
-    let printed: Value = serde_json::from_str(&asked.expect_code(0).stdout).expect("JSON");
-    printed["location"].as_str().expect("a location").to_owned()
-}
-
 fn savepoint(pipeline: &Pipeline, running: &Running) -> String {
-    ask(
-        pipeline,
-        &running.rest(),
-        &["savepoint"],
-        &directory(pipeline),
-    )
+    pipeline.ask_savepoint(&running.rest(), &["savepoint"], &pipeline.savepoints())
 }
 
 /// Ends the process, too.
 fn stop(pipeline: &Pipeline, running: Running, directory: &str) -> String {
-    let folder = ask(
-        pipeline,
-        &running.rest(),
-        &["stop", "--savepoint"],
-        directory,
-    );
+    let folder = pipeline.ask_savepoint(&running.rest(), &["stop", "--savepoint"], directory);
     running.wait(PATIENCE).expect_code(0);
     folder
-}
-
-fn read(folder: &str) -> Value {
-    let text = fs::read(format!("{folder}/savepoint.json")).expect("a savepoint");
-    serde_json::from_slice(&text).expect("JSON")
 }
 
 /// The files in a savepoint's folder of state.
@@ -89,24 +60,6 @@ fn wait_committed(pipeline: &Pipeline, topic: &Topic, produced: &Produced) {
     pipeline.wait_committed(topic, produced.count as i64);
 }
 
-/// The same for a run that makes no checkpoint by itself.
-fn wait_read(running: &Running, produced: &Produced) {
-    let rest = running.rest();
-    eventually("all is read", || {
-        rest.metric("calve_records_read_total") == Some(produced.count)
-    });
-}
-
-/// The claim of the table's only pipeline begins where the savepoint stands.
-fn assert_begins_at(pipeline: &Pipeline, topic: &Topic, folder: &str) {
-    let marker = &read(folder)["marker"];
-    let claim = &pipeline.markers()[0];
-    for (partition, next) in marker["next"][&topic.name].as_object().expect("offsets") {
-        let stands = &claim["moved"][&topic.name][partition];
-        assert_eq!(*stands, json!([next, next]), "partition {partition}");
-    }
-}
-
 #[test]
 fn stop_with_a_savepoint_and_a_run_from_it_with_other_workers_let_no_copy_in() {
     let topic = Topic::create("stop_state", 6);
@@ -114,8 +67,8 @@ fn stop_with_a_savepoint_and_a_run_from_it_with_other_workers_let_no_copy_in() {
     let load = Load::repeating(&topic, 3_000, 3, 21);
     let running = dedup(&pipeline, 6).start();
     running.wait_rows(3_000);
-    let folder = stop(&pipeline, running, &directory(&pipeline));
-    let said = read(&folder);
+    let folder = stop(&pipeline, running, &pipeline.savepoints());
+    let said = read_savepoint(&folder);
     assert_eq!(said["state"], "state");
     let epoch = said["marker"]["epoch"].as_u64().expect("an epoch");
     let stood = pipeline.markers().pop().expect("a marker");
@@ -161,7 +114,7 @@ fn a_new_table_from_a_savepoint_leaves_out_what_was_seen_before_it_and_needs_not
 
     pipeline.table = "fork".to_owned();
     from(&pipeline, &folder, 5).run().expect_code(0);
-    assert_begins_at(&pipeline, &topic, &folder);
+    pipeline.assert_begins_at(&folder);
     pipeline
         .read()
         .assert_deduplicated(&between(&before, &produced));
@@ -183,19 +136,12 @@ fn two_processes_go_on_from_a_savepoint_of_one() {
     let mut pipeline = Pipeline::new(&topic);
     let running = dedup(&pipeline, 3).start();
     wait_committed(&pipeline, &topic, &before);
-    let folder = stop(&pipeline, running, &directory(&pipeline));
+    let folder = stop(&pipeline, running, &pipeline.savepoints());
     let produced = producer.repeating_samples(2_000, 3).repeat_all().finish();
 
     pipeline.table = "fork".to_owned();
-    let hosts = pipeline.dir().join("hosts");
-    let addresses = format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port());
-    fs::write(&hosts, addresses).expect("the host file is written");
-    let processes = ["0", "1"].map(|process| {
-        let run = from(&pipeline, &folder, 2).arg("-n").arg("2");
-        let run = run.arg("-p").arg(process).set("rest.port", "off");
-        run.arg("-h").arg(&hosts.display().to_string()).start()
-    });
-    for process in processes {
+    let processes = pipeline.two(|| from(&pipeline, &folder, 2).set("rest.port", "off"));
+    for process in processes.map(Calve::start) {
         process.wait(PATIENCE).expect_code(0);
     }
     pipeline
@@ -235,10 +181,10 @@ fn a_table_that_was_rolled_back_gets_the_savepoints_state_which_no_checkpoint_ha
     let here = |calve: Calve| calve.env("FLINK_CHECKPOINT_DIR", &location);
     let run = here(dedup(&pipeline, 3)).env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000");
     let running = run.start();
-    wait_read(&running, &first);
+    running.rest().wait_read(first.count);
     let folder = savepoint(&pipeline, &running);
     let second = producer.repeating_samples(2_000, 3).finish();
-    wait_read(&running, &second);
+    running.rest().wait_read(second.count);
     running.drain();
     pipeline.read().assert_deduplicated(&second);
 
@@ -270,7 +216,7 @@ impl Scene {
         let mut pipeline = Pipeline::new(&topic);
         let running = dedup(&pipeline, 2).start();
         wait_committed(&pipeline, &topic, &before);
-        let folder = stop(&pipeline, running, &directory(&pipeline));
+        let folder = stop(&pipeline, running, &pipeline.savepoints());
         let produced = producer.repeating_samples(1_000, 3).repeat_all().finish();
         pipeline.table = "fork".to_owned();
         Scene {
@@ -288,7 +234,7 @@ impl Scene {
     /// The new table holds what came later, from the savepoint's offsets on.
     #[track_caller]
     fn assert_forked(&self) {
-        assert_begins_at(&self.pipeline, &self.topic, &self.folder);
+        self.pipeline.assert_begins_at(&self.folder);
         self.pipeline.read().assert_deduplicated(&self.later);
     }
 }
@@ -361,7 +307,7 @@ fn a_state_that_is_not_this_dataflows_is_refused_with_the_reason() {
     // Nor does dedup go on from offsets without a memory.
     let stateless = Pipeline::new(&scene.topic);
     let running = stateless.run().set("rest.port", "0").start();
-    let folder = stop(&stateless, running, &directory(&stateless));
+    let folder = stop(&stateless, running, &stateless.savepoints());
     refused(
         from(&scene.pipeline, &folder, 1),
         &["dataflow dedup keeps state", "a dataflow without state"],
@@ -373,8 +319,8 @@ fn a_savepoint_before_the_first_record_has_the_empty_state() {
     let topic = Topic::create("state_empty", 2);
     let mut pipeline = Pipeline::new(&topic);
     let running = dedup(&pipeline, 2).start();
-    let folder = stop(&pipeline, running, &directory(&pipeline));
-    assert_eq!(read(&folder)["state"], Value::Null);
+    let folder = stop(&pipeline, running, &pipeline.savepoints());
+    assert_eq!(read_savepoint(&folder)["state"], Value::Null);
     let produced = Producer::new(&topic).repeating_samples(1_000, 3).finish();
     pipeline.table = "fork".to_owned();
     from(&pipeline, &folder, 3).run().expect_code(0);
@@ -392,10 +338,11 @@ fn killed_while_the_savepoint_is_written_it_is_none_and_the_pipeline_goes_on() {
     wait_committed(&pipeline, &topic, &produced);
     let rest = running.rest();
     let ask = pipeline.calve(&["savepoint"]).arg("--url").arg(&rest.url());
-    let ask = ask.arg("--path").arg(&directory(&pipeline)).start();
+    let ask = ask.arg("--path").arg(&pipeline.savepoints()).start();
     running.wait(PATIENCE).expect_killed_at("savepoint");
     assert_ne!(ask.wait(PATIENCE).code, Some(0), "nobody was told of one");
-    let half = fs::read_dir(directory(&pipeline)).expect("a folder").next();
+    let half = fs::read_dir(pipeline.savepoints());
+    let half = half.expect("a folder").next();
     let half = half.expect("half a savepoint").expect("a folder").path();
     let half = half.display().to_string();
     assert!(!state_files(&half).is_empty(), "its state was there");

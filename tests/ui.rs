@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Browser, Calve, Catalog, ENTER, Load, Pipeline, Producer, RIGHT, Rest, Running, TAB, Topic,
-    Warehouse, eventually, switchable,
+    Browser, Catalog, ENTER, Load, Pipeline, Producer, RIGHT, Rest, Running, TAB, Topic, Warehouse,
+    eventually, switchable,
 };
 
 const PHONE: (u32, u32) = (360, 740);
@@ -26,12 +26,6 @@ const VIEWS: [&str; 7] = [
     "configuration",
     "logs",
 ];
-
-/// A run that makes no checkpoint by itself, with the UI on a free port.
-fn patient(pipeline: &Pipeline) -> Calve {
-    let run = pipeline.run().workers(2).set("rest.port", "0");
-    run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000")
-}
 
 fn state(rest: &Rest) -> Value {
     rest.get("/calve/state")
@@ -80,7 +74,7 @@ fn a_click_makes_a_checkpoint_and_the_views_show_what_the_readers_find_in_the_ta
     let topic = Topic::create("ui", 3);
     let produced = Producer::new(&topic).samples(5_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).set("on-reject", "skip").start();
+    let running = pipeline.patient().set("on-reject", "skip").start();
     let rest = running.rest();
     wait_read(&rest, 5_000);
     Producer::new(&topic)
@@ -141,8 +135,8 @@ fn a_stop_with_savepoint_asks_first_and_the_page_tells_how_it_ended() {
     let topic = Topic::create("ui_stop", 2);
     let produced = Producer::new(&topic).samples(1_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let directory = format!("{}/savepoints", pipeline.dir().display());
-    let run = patient(&pipeline).set("state.savepoints.dir", &directory);
+    let directory = pipeline.savepoints();
+    let run = pipeline.patient().set("state.savepoints.dir", &directory);
     let mut running = run.start();
     let rest = running.rest();
     wait_read(&rest, 1_000);
@@ -166,7 +160,8 @@ fn a_checkpoint_that_fails_is_told_with_its_reason() {
     let mut pipeline = Pipeline::with(&topic, Catalog::Rest, Warehouse::S3);
     let (proxy, away) = switchable(&pipeline.rest);
     pipeline.rest = proxy.url();
-    let running = patient(&pipeline)
+    let running = pipeline
+        .patient()
         .set("checkpoint.timeout", "3s")
         .set("checkpoint.tolerable-failed-checkpoints", "10")
         .start();
@@ -189,7 +184,7 @@ fn with_a_token_configured_only_who_has_it_can_press_the_buttons() {
     let topic = Topic::create("ui_token", 1);
     let produced = Producer::new(&topic).samples(100).finish();
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).set("rest.token", "open-sesame").start();
+    let running = pipeline.patient().set("rest.token", "open-sesame").start();
     let rest = running.rest();
     wait_read(&rest, 100);
     let browser = Browser::open(&rest.url(), PHONE, "light");
@@ -307,7 +302,7 @@ fn pictures_of_every_view_under_load() {
     Producer::new(&topic)
         .raw(1, b"{\"no\": \"sample\"}")
         .finish();
-    let directory = pipeline.dir().join("savepoints").display().to_string();
+    let directory = pipeline.savepoints();
     let savepoint = json!({ "target-directory": directory });
     rest.ask("/savepoints", &savepoint.to_string(), "/savepoints");
     std::thread::sleep(Duration::from_secs(200));
@@ -339,7 +334,7 @@ fn pictures_of_every_view_under_load() {
 fn the_keyboard_reaches_every_view_and_every_button() {
     let topic = Topic::create("ui_keys", 1);
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
+    let running = pipeline.patient().start();
     let browser = Browser::open(&running.rest().url(), DESK, "light");
     browser.wait_text("#phase", "running");
     let focused = || {
@@ -428,7 +423,7 @@ fn fifty_readers_that_never_read_hold_up_neither_the_pipeline_nor_those_who_do()
     let topic = Topic::create("ui_readers", 3);
     let produced = Producer::new(&topic).samples(30_000).finish();
     let pipeline = Pipeline::new(&topic);
-    let running: Running = patient(&pipeline).start();
+    let running: Running = pipeline.patient().start();
     let rest = running.rest();
     let slow: Vec<TcpStream> = (0..50).map(|_| ask_for_events(&rest)).collect();
     wait_read(&rest, 30_000);
@@ -453,7 +448,7 @@ fn fifty_readers_that_never_read_hold_up_neither_the_pipeline_nor_those_who_do()
 fn the_page_is_served_under_a_strict_policy_and_nothing_beside_it() {
     let topic = Topic::create("ui_policy", 1);
     let pipeline = Pipeline::new(&topic);
-    let running = patient(&pipeline).start();
+    let running = pipeline.patient().start();
     let rest = running.rest();
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",

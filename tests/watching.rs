@@ -179,13 +179,8 @@ fn a_pipeline_that_does_not_run_is_told_so_and_the_exit_code_is_4() {
     let topic = Topic::create("status_off", 1);
     let pipeline = Pipeline::new(&topic);
     let free = free_port();
-    let asked = |more: &[&str]| {
-        let url = format!("http://127.0.0.1:{free}");
-        let status = pipeline.calve(&["status"]).arg("--url").arg(&url);
-        more.iter()
-            .fold(status, |status, arg| status.arg(arg))
-            .run()
-    };
+    let nobody = Rest::at(&format!("127.0.0.1:{free}"));
+    let asked = |more: &[&str]| status(&pipeline, &nobody, more);
     asked(&[])
         .expect_code(4)
         .expect_output(&["no pipeline answers", "--url"]);

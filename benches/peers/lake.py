@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import socket
 import sys
 import time
 import urllib.request
@@ -15,7 +14,7 @@ from pyiceberg.catalog.rest import RestCatalog
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from process import Running  # noqa: E402
+from process import Running, free_ports  # noqa: E402
 import tables  # noqa: E402
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -44,9 +43,7 @@ class Lake:
 
     def __init__(self, folder):
         self.warehouse = f"file://{folder}/warehouse"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         self.uri = f"http://127.0.0.1:{port}"
         start = HERE.parent.parent / "tests/services/rest.sh"
         jars = pathlib.Path(os.environ["CALVE_TEST_KAFKA_JARS"]).parent / "rest"

@@ -5,10 +5,9 @@ its own documentation has best for this job.  A peer without a setting of its ow
 """
 
 import pathlib
-import socket
 import sys
 
-INTERVAL_S = 60.0
+from process import free_ports
 
 # What Java 17 must open for Flink: https://nightlies.apache.org/flink/flink-docs-release-2.0/docs/deployment/java_compatibility/
 OPENS = [
@@ -119,9 +118,7 @@ class Connect(Pipeline):
 
     def command(self):
         job = self.job
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         worker = {
             "bootstrap.servers": job.brokers,
             "listeners": f"http://127.0.0.1:{port}",

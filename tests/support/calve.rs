@@ -147,17 +147,12 @@ impl Calve {
     /// `tests/verify/terminal.py`.
     #[track_caller]
     pub fn in_terminal(self, size: (u16, u16), steps: &Value) -> Terminal {
-        let mut line = vec![env!("CARGO_BIN_EXE_calve").to_owned()];
+        let mut line = vec![self.binary.display().to_string()];
         line.extend(self.args.iter().cloned());
         let request = json!({ "size": [size.0, size.1], "command": line, "steps": steps });
         let around = |command: &mut Command| {
+            command.env("TERM", "xterm-256color");
             self.surround(command);
-            command.env(
-                "TERM",
-                self.env
-                    .get("TERM")
-                    .map_or("xterm-256color", String::as_str),
-            );
         };
         run_script_in("terminal.py", &request, around)
     }

@@ -61,6 +61,12 @@ impl Rest {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 
+    /// The same, below the pipeline's own path.
+    #[track_caller]
+    pub fn job(&self, path: &str) -> Value {
+        self.get(&format!("/jobs/{}{path}", self.job))
+    }
+
     /// A figure of `/metrics`, by its full name (whatever its labels); `None` if it is not there.
     pub fn metric(&self, name: &str) -> Option<u64> {
         let (_, text) = self.call("GET", "/metrics", &[], "");
@@ -68,10 +74,12 @@ impl Rest {
         value.and_then(|value| value.parse().ok())
     }
 
-    /// The same, below the pipeline's own path.
+    /// Waits until this many records have been read, committed or not.
     #[track_caller]
-    pub fn job(&self, path: &str) -> Value {
-        self.get(&format!("/jobs/{}{path}", self.job))
+    pub fn wait_read(&self, records: u64) {
+        eventually(&format!("{records} records are read"), || {
+            self.metric("calve_records_read_total") == Some(records)
+        });
     }
 
     /// Posts, below the pipeline's own path: status and answer.

@@ -42,7 +42,7 @@ pub use calve::{Calve, Finished, Running, Terminal};
 pub use http::Rest;
 pub use kafka::{Broker, Topic, free_port};
 pub use measurements::{Measurements, Statistics};
-pub use pipeline::{Catalog, Pipeline, Warehouse};
+pub use pipeline::{Catalog, Pipeline, Warehouse, read_savepoint};
 pub use producer::{Load, Produced, Producer, SAMPLE_COLUMNS};
 pub use prometheus::{Prometheus, deployed, promtool};
 pub use proxy::{Action, Proxy, Request, switchable};

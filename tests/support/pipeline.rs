@@ -6,7 +6,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::{
-    Calve, Produced, SAMPLE_COLUMNS, Services, Table, Topic, eventually, run_script, unique,
+    Calve, Produced, Rest, SAMPLE_COLUMNS, Services, Table, Topic, eventually, free_port,
+    run_script, unique,
 };
 
 /// Which catalog keeps the table.
@@ -90,10 +91,31 @@ impl Pipeline {
         self.calve(&["run"])
     }
 
-    /// `calve run dedup` by `sample_id`, its state's snapshots beside the warehouse.
+    /// A run that makes no checkpoint by itself, with REST API and UI on a free port.
+    pub fn patient(&self) -> Calve {
+        let run = self.run().workers(2).set("rest.port", "0");
+        run.env("FLINK_CHECKPOINT_INTERVAL_MS", "3600000")
+    }
+
+    /// Both processes of a run, on ports that are free.
+    pub fn two(&self, run: impl Fn() -> Calve) -> [Calve; 2] {
+        let hosts = self.dir().join("hosts");
+        let addresses = format!("127.0.0.1:{}\n127.0.0.1:{}\n", free_port(), free_port());
+        std::fs::write(&hosts, addresses).expect("the host file is written");
+        ["0", "1"].map(|process| {
+            let run = run().arg("-n").arg("2").arg("-p").arg(process);
+            run.arg("-h").arg(&hosts.display().to_string())
+        })
+    }
+
+    /// `calve run dedup` by `sample_id`.
     pub fn dedup(&self) -> Calve {
-        self.calve(&["run", "dedup"])
-            .env("CALVE_DEDUP_KEY", "sample_id")
+        self.with_state("dedup").env("CALVE_DEDUP_KEY", "sample_id")
+    }
+
+    /// `calve run` of a dataflow that keeps state, whose snapshots are beside the warehouse.
+    pub fn with_state(&self, dataflow: &str) -> Calve {
+        self.calve(&["run", dataflow])
             .env("FLINK_CHECKPOINT_DIR", &self.checkpoints_location())
             .env(
                 "CALVE_STATE_LOCAL_DIR",
@@ -227,6 +249,33 @@ impl Pipeline {
             .collect()
     }
 
+    /// Where the savepoints of a local pipeline go.
+    pub fn savepoints(&self) -> String {
+        format!("{}/savepoints", self.dir().display())
+    }
+
+    /// Asks a running calve for a savepoint in this directory, by a command of calve; its folder.
+    #[track_caller]
+    pub fn ask_savepoint(&self, rest: &Rest, args: &[&str], directory: &str) -> String {
+        let ask = self.calve(args).arg("--url").arg(&rest.url());
+        let asked = ask.arg("--json").arg("--path").arg(directory).run();
+        let printed = asked.expect_code(0).stdout;
+        let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+        printed["location"].as_str().expect("a location").to_owned()
+    }
+
+    /// The claim of the table's only pipeline begins where the savepoint stands.
+    #[track_caller]
+    pub fn assert_begins_at(&self, folder: &str) {
+        let marker = &read_savepoint(folder)["marker"];
+        let claim = &self.markers()[0];
+        for (partition, next) in marker["next"][&self.topic].as_object().expect("offsets") {
+            let stands = &claim["moved"][&self.topic][partition];
+            let stood = serde_json::json!([next, next]);
+            assert_eq!(*stands, stood, "partition {partition}");
+        }
+    }
+
     /// The current snapshot's id, by pyiceberg.
     pub fn current_snapshot(&self) -> i64 {
         let request = serde_json::json!({
@@ -266,4 +315,11 @@ impl Pipeline {
         });
         run_script("warehouse.py", &request)
     }
+}
+
+/// What a savepoint says of itself.
+#[track_caller]
+pub fn read_savepoint(folder: &str) -> serde_json::Value {
+    let text = std::fs::read(format!("{folder}/savepoint.json")).expect("a savepoint");
+    serde_json::from_slice(&text).expect("JSON")
 }
