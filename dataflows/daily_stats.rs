@@ -63,7 +63,7 @@ fn build(job: &Job<'_>) -> Result<()> {
     let changes = changes(statistics, table, columns.periods.clone(), job.process());
 
     let rows = changes.change_rows(changelog()?, job.process());
-    job.commit(rows.stage(job.sink(), job.process(), job.budget()));
+    job.write(rows);
     Ok(())
 }
 

@@ -382,10 +382,9 @@ impl<'scope> ChangeRows<'scope> for VecCollection<'scope, Epoch, Current> {
                             let capability = capability.delayed(&epoch, output.output_index());
                             for some in changes.chunks(BATCH_ROWS) {
                                 match changelog.encode(epoch, some) {
-                                    Ok(batch) => output.session(&capability).give(Rows {
-                                        batch,
-                                        charges: Vec::new(),
-                                    }),
+                                    Ok(batch) => {
+                                        output.session(&capability).give(Rows::from(batch))
+                                    }
                                     Err(error) => {
                                         held.push(capability);
                                         return process.fail(error);

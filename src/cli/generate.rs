@@ -2,7 +2,7 @@
 
 mod samples;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -15,6 +15,7 @@ pub(super) use samples::{COLUMNS, Samples};
 
 use super::args::GenerateArgs;
 use crate::config::{self, Settings};
+use crate::control::now_ms;
 use crate::error::{Error, Result};
 
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
@@ -98,11 +99,10 @@ pub(super) enum Offer {
 impl Offer {
     /// The first record is due now.
     pub(super) fn per_second(per_second: u64) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self::Rate {
             per_second,
             begin: Instant::now(),
-            begin_ms: since.unwrap_or_default().as_millis() as i64,
+            begin_ms: now_ms(),
         }
     }
 

@@ -34,7 +34,7 @@ struct Report<'a> {
     /// `healthy`, `unhealthy` or `not-running`.
     verdict: &'static str,
     /// Why it is not healthy.
-    findings: Vec<Finding>,
+    findings: &'a [Finding],
     /// Where its REST API is.
     url: Option<&'a str>,
     /// What it answers at `/calve/state`.
@@ -52,7 +52,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<()> {
             if look.json && error.kind() == Kind::External {
                 print_json(&Report {
                     verdict: "not-running",
-                    findings: vec![Finding::new("not-running", error.says())],
+                    findings: &[Finding::new("not-running", error.says())],
                     url: None,
                     state: None,
                 })?;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &StatusArgs) -> Result<()> {
             }
             print_json(&Report {
                 verdict,
-                findings: findings.clone(),
+                findings: &findings,
                 url: Some(&url),
                 state: Some(&answer),
             })?;

@@ -36,10 +36,11 @@ pub(super) fn pages() -> Vec<Page> {
 }
 
 pub(super) fn page(path: &str) -> Page {
-    let found = pages()
-        .into_iter()
-        .find(|page| page.path.as_os_str() == path);
-    found.unwrap_or_else(|| panic!("there is no {path}"))
+    let text = fs::read_to_string(root().join(path));
+    Page {
+        path: path.into(),
+        text: text.unwrap_or_else(|error| panic!("there is no {path}: {error}")),
+    }
 }
 
 impl Page {

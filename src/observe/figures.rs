@@ -54,19 +54,16 @@ pub(super) fn registry(
             version: env!("CARGO_PKG_VERSION"),
             dataflow,
         },
-        table: settings.table.name.as_ref().map(|name| {
-            let levels = settings.table.database.iter();
-            let levels: Vec<&str> = levels.chain([name]).map(String::as_str).collect();
-            levels.join(".")
-        }),
+        table: (settings.table.name.as_ref())
+            .map(|name| format!("{}.{name}", settings.table.database.join("."))),
         interval_s: settings.checkpoint.interval.as_secs_f64(),
         timeout_s: settings.checkpoint.timeout.as_secs_f64(),
         leads,
     }));
     ours.register_collector(Box::new(SystemFigures));
     if settings.metrics.flink_names {
-        let job = flink::Job::of(&settings.pipeline.name);
-        let theirs = registry.sub_registry_with_labels(job.labels().into_iter());
+        let job = flink::job_labels(&settings.pipeline.name);
+        let theirs = registry.sub_registry_with_labels(job.into_iter());
         theirs.register_collector(Box::new(flink::Theirs {
             process: Arc::clone(process),
             workers: settings.parallelism,

@@ -23,6 +23,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -339,13 +340,14 @@ struct Upload {
 
 impl Upload {
     async fn run(&self, local: LocalSnapshot) -> Result<StatePart> {
+        let mut over = pin!(self.over());
         // What can't be written to this disk is not to be had by trying again: the next snapshot may be.
         tokio::select! {
             done = local.written() => done?,
-            late = self.over() => return Err(late),
+            late = &mut over => return Err(late),
         }
         let attempt = || self.attempt(&local);
-        retry::until_over("the upload of a state snapshot", self.over(), attempt).await
+        retry::until_over("the upload of a state snapshot", over, attempt).await
     }
 
     /// Returns when time is up.

@@ -271,11 +271,9 @@ impl<'scope> Job<'scope> {
     /// How far the records' own time has come: a [`Watermark`] that knows which partitions there are. For one operator.
     pub fn watermark(&self) -> Watermark {
         // Partitions are told apart by columns that a table may not have.
-        let told = [Provenance::Topic, Provenance::Partition];
-        let offsets = self.shared.start.offsets.iter();
-        let partitions = offsets
-            .filter(|_| told.into_iter().all(|column| self.has(column)))
-            .map(|(topic, partition, _)| (topic, partition));
+        let told = self.has(Provenance::Topic) && self.has(Provenance::Partition);
+        let offsets = self.shared.start.offsets.iter().filter(|_| told);
+        let partitions = offsets.map(|(topic, partition, _)| (topic, partition));
         Watermark::new(partitions, Instant::now())
     }
 

@@ -162,7 +162,7 @@ impl Preparation {
         // A state that can't be restored must not fence a process that runs. If the claim is outrun, and the
         // state becomes another one, its restore is what looks at it.
         let carried = observed.carried();
-        let mut newest = observed.marker().and_then(|m| m.state_snapshot.clone());
+        let newest = observed.marker().and_then(|m| m.state_snapshot.clone());
         let imported = self.import(savepoint.as_ref(), carried, states.as_ref())?;
         if imported.is_none() {
             let begun = state::begin(carried, self.dataflow.name, states.is_some())?;
@@ -219,11 +219,8 @@ impl Preparation {
         let snapshot = table.metadata().current_snapshot_id();
         let stored = Stored::new(table.clone(), snapshot);
         let sink = self.sink(table.clone(), generation, Some(committer));
-        if imported.is_some() {
-            newest.clone_from(&marker.state_snapshot);
-        }
         let state = marker.state_snapshot.map(|name| BeginsWith {
-            is_newest: newest.as_ref() == Some(&name),
+            is_newest: imported.is_some() || newest.as_ref() == Some(&name),
             name,
         });
         let run_state = self.state(states, generation, state.as_ref())?;

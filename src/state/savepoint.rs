@@ -39,11 +39,8 @@ impl SnapshotStore {
         let manifest = self.read(id).await?.manifest;
         let folder = Folder::open(location, s3)?;
         let files = manifest.parts.iter().flat_map(|part| &part.files);
-        let copies: Vec<_> = files
-            .map(|file| copy(&self.folder, file, &folder, &file.name))
-            .collect();
-        let copies = stream::iter(copies).buffer_unordered(FILES_AT_ONCE);
-        copies.try_collect::<()>().await?;
+        let files = files.map(|file| (file, file.name.as_str())).collect();
+        copy_all(&self.folder, files, &folder).await?;
         folder.sync().await?;
         let manifest = manifest.to_text()?;
         folder.put(names::SAVEPOINT_MANIFEST, manifest).await
@@ -58,21 +55,18 @@ impl SnapshotStore {
     ) -> Result<SnapshotId> {
         let rank = Rank { generation, epoch };
         let mut parts = savepoint.manifest.parts.clone();
-        let mut files = Vec::new();
         for part in &mut parts {
             part.uploaded_bytes = part.bytes();
             for file in &mut part.files {
-                let name = names::data_file(rank, part.worker, &file.local);
-                files.push((file.clone(), name.clone()));
-                file.name = name;
+                file.name = names::data_file(rank, part.worker, &file.local);
             }
         }
-        let copies: Vec<_> = files
-            .iter()
-            .map(|(file, name)| copy(&savepoint.folder, file, &self.folder, name))
-            .collect();
-        let copies = stream::iter(copies).buffer_unordered(FILES_AT_ONCE);
-        let copied = copies.try_collect::<()>().await;
+        let there = savepoint.manifest.parts.iter();
+        let there = there.flat_map(|part| &part.files);
+        let here = parts.iter().flat_map(|part| &part.files);
+        let files = there.zip(here);
+        let files = files.map(|(file, copy)| (file, copy.name.as_str()));
+        let copied = copy_all(&savepoint.folder, files.collect(), &self.folder).await;
         copied.map_err(|error| match error.kind() {
             Kind::Diverged => error.or_advice(ANOTHER_SAVEPOINT),
             _ => error,
@@ -85,6 +79,16 @@ impl SnapshotStore {
         };
         self.complete(head, parts).await
     }
+}
+
+/// Copies files of a snapshot to another folder, each under the name beside it.
+async fn copy_all(from: &Folder, files: Vec<(&StateFile, &str)>, to: &Folder) -> Result<()> {
+    let copies: Vec<_> = files
+        .into_iter()
+        .map(|(file, name)| copy(from, file, to, name))
+        .collect();
+    let copies = stream::iter(copies).buffer_unordered(FILES_AT_ONCE);
+    copies.try_collect().await
 }
 
 /// Copies a file of a snapshot to another folder, under this name.

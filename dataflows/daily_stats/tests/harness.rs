@@ -157,10 +157,7 @@ impl Run {
         let (mut stored, mut input, probe) = worker.dataflow::<Epoch, _, _>(|scope| {
             let (stored_input, stored) = scope.new_input::<Vec<RecordBatch>>();
             let (input, batches) = scope.new_input::<Vec<RecordBatch>>();
-            let rows = batches.map(|batch| Rows {
-                batch,
-                charges: Vec::new(),
-            });
+            let rows = batches.map(Rows::from);
             let records = Records::new(&columns, batch(&[]).schema_ref()).unwrap();
             let changes = changes(
                 rows.statistics(records, Arc::clone(process)),

@@ -73,11 +73,15 @@ fn life(state: &State) -> Option<Finding> {
     Some(Finding::new(state.phase.word(), says))
 }
 
+/// When the newest durable checkpoint was proved.
+fn proved_ms(state: &State) -> Option<i64> {
+    let newest = state.checkpoints.latest.durable()?;
+    Some(newest.ended_ms())
+}
+
 fn failed(state: &State) -> Option<Finding> {
-    let latest = &state.checkpoints.latest;
-    let failed = latest.failed.as_ref()?;
-    let since = latest.durable().map(|proved| proved.ended_ms());
-    let newest = since.is_none_or(|proved| failed.ended_ms() > proved);
+    let failed = state.checkpoints.latest.failed.as_ref()?;
+    let newest = proved_ms(state).is_none_or(|proved| failed.ended_ms() > proved);
     let because = failed.failure.as_deref().unwrap_or("nobody says why");
     newest.then(|| {
         Finding::new(
@@ -94,12 +98,7 @@ fn late(state: &State) -> Option<Finding> {
     let pace = &state.checkpoints.config;
     // The pause decides if it is longer.
     let limit = INTERVALS * pace.interval_ms.max(pace.min_pause_ms);
-    let proved = state
-        .checkpoints
-        .latest
-        .durable()
-        .map(|proved| proved.ended_ms());
-    let since = proved.map_or(state.phase_since_ms, |at| at.max(state.phase_since_ms));
+    let since = proved_ms(state).map_or(state.phase_since_ms, |at| at.max(state.phase_since_ms));
     let waited = u64::try_from(state.at_ms - since).unwrap_or_default();
     (waited > limit).then(|| {
         Finding::new(
@@ -115,12 +114,7 @@ fn late(state: &State) -> Option<Finding> {
 
 fn restarted(state: &State) -> Option<Finding> {
     let failure = state.failures.last()?;
-    let proved = state
-        .checkpoints
-        .latest
-        .durable()
-        .map(|proved| proved.ended_ms());
-    let unproved = proved.is_none_or(|proved| failure.at_ms > proved);
+    let unproved = proved_ms(state).is_none_or(|proved| failure.at_ms > proved);
     unproved.then(|| {
         Finding::new(
             "restarted",

@@ -1,6 +1,6 @@
 //! The overview: throughput, the figures of `calve status`, lag, workers, checkpoints, and, where there is room, the log.
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanCount;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -12,7 +12,7 @@ use super::draw::framed;
 use super::views;
 use crate::cli::state::State;
 use crate::cli::table::Shade;
-use crate::verify::words::{ago, count, span_ms};
+use crate::verify::words::{ago, bytes, count, span_ms};
 
 /// From this height on the log has room, too.
 const WITH_LOG: u16 = 30;
@@ -61,7 +61,7 @@ fn throughput(frame: &mut Frame<'_>, area: Rect, app: &App, state: &State) {
         "{} records/s read, {} committed, {}/s",
         HumanCount(figures.records_per_s as u64),
         HumanCount(figures.committed_per_s as u64),
-        HumanBytes(figures.bytes_per_s as u64)
+        bytes(figures.bytes_per_s as u64)
     );
     let seconds = span_ms(read.len() as u64 * 1_000);
     let block = framed(theme, title).title_bottom(
@@ -85,7 +85,6 @@ fn lines(app: &App, state: &State) -> Paragraph<'static> {
     let theme = app.theme;
     let figures = &state.figures;
     let number = |number: u64| HumanCount(number).to_string();
-    let bytes = |number: u64| HumanBytes(number).to_string();
     let alarming = |name: &'static str, number: u64| {
         let shade = match number {
             0 => theme.of(Shade::Faint),

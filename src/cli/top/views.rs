@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::HumanCount;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
 use ratatui::style::Style;
@@ -14,7 +14,7 @@ use super::bars::{bar, percent, shortened};
 use super::draw::{clock, framed};
 use crate::cli::state::{Checkpoint, CheckpointStatus, LogLine, State};
 use crate::cli::table::{Shade, wrapped};
-use crate::verify::words::span_ms;
+use crate::verify::words::{bytes, span_ms};
 
 /// What a frame takes of the height of a view, and what with the names of the columns.
 const FRAME: u16 = 2;
@@ -200,7 +200,7 @@ pub(super) fn history(frame: &mut Frame<'_>, area: Rect, app: &App, state: &Stat
             number(checkpoint.duration_ms.map_or("–".to_owned(), span_ms)),
             number(HumanCount(checkpoint.records).to_string()),
             number(HumanCount(checkpoint.files).to_string()),
-            number(HumanBytes(checkpoint.bytes).to_string()),
+            number(bytes(checkpoint.bytes)),
             Text::raw(shortened(&remark(checkpoint), room)),
         ])
     });

@@ -13,30 +13,19 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 
 use super::{PARTITIONS_MAX, completed_ms, each, gauge, gauges, lag, lag_max, took_ms};
-use crate::control::{Phase, Record, now_ms};
+use crate::control::{Phase, now_ms};
 use crate::metrics::PartitionLabels;
 use crate::observe::http;
-use crate::offsets::Offsets;
 use crate::process::Process;
 
 const OF_SOURCE: &str = "flink_taskmanager_job_task_operator";
 
 /// What names the job.
-pub(super) struct Job<'a> {
-    name: &'a str,
-}
-
-impl<'a> Job<'a> {
-    pub(super) fn of(pipeline: &'a str) -> Self {
-        Self { name: pipeline }
-    }
-
-    pub(super) fn labels(&self) -> [(Cow<'static, str>, Cow<'static, str>); 2] {
-        [
-            ("job_id".into(), http::job_id(self.name).into()),
-            ("job_name".into(), self.name.to_owned().into()),
-        ]
-    }
+pub(super) fn job_labels(pipeline: &str) -> [(Cow<'static, str>, Cow<'static, str>); 2] {
+    [
+        ("job_id".into(), http::job_id(pipeline).into()),
+        ("job_name".into(), pipeline.to_owned().into()),
+    ]
 }
 
 /// What names an operator.
@@ -54,27 +43,32 @@ pub(in crate::observe) fn of_job(process: &Process) -> [(&'static str, i64); 23]
         _ => 0,
     };
     let (counts, in_progress, last, restored) = control.read_history(|history| {
+        let last = history.newest().map(|record| {
+            [
+                record.proof.bytes as i64,
+                took_ms(record),
+                completed_ms(record),
+                record.epoch.0 as i64,
+                // Nothing is in flight when an epoch has passed.
+                0,
+            ]
+        });
         (
             history.counts(),
             history.in_progress(),
-            history.newest().cloned(),
+            last,
             history.last_restored().map(|restored| restored.at_ms),
         )
     });
-    let of_last = |value: &dyn Fn(&Record) -> i64| last.as_ref().map_or(-1, value);
-    let size = of_last(&|record| record.proof.bytes as i64);
+    let [size, took, completed, epoch, in_flight] = last.unwrap_or([-1; 5]);
     [
         ("lastCheckpointSize", size),
         ("lastCheckpointFullSize", size),
-        ("lastCheckpointDuration", of_last(&took_ms)),
-        ("lastCheckpointCompletedTimestamp", of_last(&completed_ms)),
-        (
-            "lastCompletedCheckpointId",
-            of_last(&|record| record.epoch.0 as i64),
-        ),
-        // Nothing is in flight when an epoch has passed.
-        ("lastCheckpointProcessedData", of_last(&|_| 0)),
-        ("lastCheckpointPersistedData", of_last(&|_| 0)),
+        ("lastCheckpointDuration", took),
+        ("lastCheckpointCompletedTimestamp", completed),
+        ("lastCompletedCheckpointId", epoch),
+        ("lastCheckpointProcessedData", in_flight),
+        ("lastCheckpointPersistedData", in_flight),
         ("lastCheckpointRestoreTimestamp", restored.unwrap_or(-1)),
         ("totalNumberOfCheckpoints", counts.triggered as i64),
         ("numberOfInProgressCheckpoints", in_progress as i64),
@@ -181,13 +175,11 @@ impl Theirs {
         ];
         let rates = self.meter.per_second(Instant::now(), counts);
         for ((name, counts), rates) in COUNTED.iter().zip(counts).zip(rates) {
-            let of_task = |place: usize| TaskLabel {
-                task_name: TASKS[place],
-            };
+            let tasks = TASKS.map(|task_name| TaskLabel { task_name });
             let name = format!("flink_taskmanager_job_task_{name}");
-            let figures = (0..TASKS.len()).map(|task| (of_task(task), counts[task] as i64));
+            let figures = tasks.clone().into_iter().zip(counts.map(|n| n as i64));
             gauges(to, &name, "As Flink names it", figures)?;
-            let figures = (0..TASKS.len()).map(|task| (of_task(task), rates[task]));
+            let figures = tasks.into_iter().zip(rates);
             gauges(to, &(name + "PerSecond"), MEAN, figures)?;
         }
         Ok(())
@@ -213,19 +205,21 @@ impl Theirs {
             "As Flink names it: the last offset that was read",
             each(&positions).map(|(labels, position)| (labels.clone(), position.next - 1)),
         )?;
-        let committed = self.process.control().read_history(|history| {
-            let newest = history.newest();
-            newest.map_or_else(Offsets::new, |record| record.proof.offsets.clone())
+        let committed: Vec<_> = self.process.control().read_history(|history| {
+            let newest = history.newest().into_iter();
+            let offsets = newest.flat_map(|record| record.proof.offsets.iter());
+            let told = offsets.take(PARTITIONS_MAX);
+            told.map(|(topic, partition, next)| {
+                let topic = topic.to_owned();
+                (PartitionLabels { topic, partition }, next.0)
+            })
+            .collect()
         });
-        let committed = committed.iter().take(PARTITIONS_MAX);
         gauges(
             to,
             &format!("{OF_SOURCE}_KafkaSourceReader_topic_partition_committedOffset"),
             "As Flink names it: the next offset after the last checkpoint",
-            committed.map(|(topic, partition, next)| {
-                let topic = topic.to_owned();
-                (PartitionLabels { topic, partition }, next.0)
-            }),
+            committed,
         )
     }
 }

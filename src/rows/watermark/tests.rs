@@ -16,10 +16,7 @@ fn rows(of: &[(i32, i64)]) -> Rows {
         ("_partition", Arc::new(partitions)),
         ("_timestamp", Arc::new(times)),
     ];
-    Rows {
-        batch: RecordBatch::try_from_iter(columns).unwrap(),
-        charges: Vec::new(),
-    }
+    Rows::from(RecordBatch::try_from_iter(columns).unwrap())
 }
 
 #[test]

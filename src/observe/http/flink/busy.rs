@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::super::Api;
 use super::super::answer::Refused;
-use super::Job;
 use super::metrics::Wanted;
 use super::vertices;
 use crate::control;
@@ -73,13 +72,13 @@ pub(in super::super) async fn of_subtasks(
     Path((id, vertex)): Path<(String, String)>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, Refused> {
-    api.is_ours(&id)?;
-    let index = vertices::index(&Job::now(&api), &vertex)?;
+    let job = vertices::found(&api, &id)?;
+    let index = vertices::index(&job, &vertex)?;
     if wanted.is_for_names() {
         return Ok(Json(json!([{ "id": NAME }])));
     }
     let view = api.live.graph.view();
-    let place = place(&api.process.control().graph(), index, &view);
+    let place = place(&job.graph, index, &view);
     let now = Moment {
         at: Instant::now(),
         busy: view.operators.into_iter().map(|o| o.busy).collect(),

@@ -25,8 +25,8 @@ impl Wanted {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        let get = self.get.iter().flat_map(|get| get.split(','));
-        get.into_iter().any(|wanted| wanted == name)
+        let mut get = self.get.iter().flat_map(|get| get.split(','));
+        get.any(|wanted| wanted == name)
     }
 }
 

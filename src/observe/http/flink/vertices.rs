@@ -284,7 +284,7 @@ pub(in super::super) async fn watermarks(
     Ok(Json(json!([])))
 }
 
-fn found<'a>(api: &'a Api, id: &str) -> Result<Job<'a>, Refused> {
+pub(super) fn found<'a>(api: &'a Api, id: &str) -> Result<Job<'a>, Refused> {
     api.is_ours(id)?;
     Ok(Job::now(api))
 }
